@@ -6,7 +6,7 @@ mod recovery;
 pub mod slices;
 pub mod slurm;
 
-pub use local::{Answer, Rank, Request, Share, Slots, send};
+pub use local::{Answer, Rank, Request, Share, SlotQueue, Slots, send};
 
 use crate::job::{
     ExecutorChoice, JobError, JobStatus, Journal, Observer, Settings, State, Stop, Survey,

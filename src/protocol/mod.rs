@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! file (YAML) -> check -> parse -> definition ──> next -> action
-//!                                  state ───────> prompt, consensus
+//!                                  state ───────> prompt, consensus, retries
 //! ```
 
 mod action;
@@ -19,6 +19,7 @@ mod next;
 mod parse;
 mod placeholders;
 mod prompt;
+mod retries;
 mod state;
 
 pub use action::{Action, Emission, ProtocolChange};

@@ -35,4 +35,4 @@ pub use select::{
     select_longest_first,
 };
 pub use skip_reason::SkipReason;
-pub use task_limit::{TaskArithmetic, TaskLimit};
+pub use task_limit::{TaskArithmetic, TaskLimit, free_task_slots};

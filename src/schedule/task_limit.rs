@@ -80,6 +80,19 @@ impl<'de> Deserialize<'de> for TaskLimit {
     }
 }
 
+/// How many tasks may be admitted now: as many as may be in flight besides those `at_work`, and no more than `max_tasks` in all, of
+/// which there have been `admitted`.
+pub fn free_task_slots(
+    parallel_tasks: u32,
+    max_tasks: TaskLimit,
+    at_work: usize,
+    admitted: usize,
+) -> usize {
+    let parallel = parallel_tasks.max(1) as usize;
+    let left = max_tasks.count().saturating_sub(admitted);
+    parallel.saturating_sub(at_work).min(left)
+}
+
 /// How `parallel_tasks=auto` was computed: `max(1, (concurrency - reserve) / roles)`, rounded down.
 ///
 /// In JSON `{"concurrency":16,"reserve":2,"roles":5,"tasks":2}`.

@@ -35,6 +35,7 @@ mod notify;
 mod patches;
 mod plan_merge;
 mod privacy;
+mod protocol_model;
 mod resume;
 mod run;
 mod run_bad_input;

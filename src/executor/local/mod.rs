@@ -4,6 +4,7 @@
 //! start: sets everything up
 //! pool (the loop, owner of the state): row_queue -> active_rows -> task_queue -> worker_thread -> launcher -> attempt
 //!   <- pool_event: report_socket, worker_thread
+//! slots: shared by several jobs; slot_queue, which is pure: which of them is next
 //! turn: what one turn of the loop records; completion: what follows from an attempt's end; early_end: when to stop
 //! worker_registry, orphan_reaper: end what a killed run left running
 //! ```
@@ -24,6 +25,7 @@ mod pool;
 mod pool_event;
 mod report_socket;
 mod row_queue;
+mod slot_queue;
 mod slots;
 mod start;
 mod task_queue;
@@ -33,9 +35,10 @@ mod worker_thread;
 
 pub(super) use early_end::EarlyEnd;
 pub use report_socket::{Answer, Request, send};
+pub use slot_queue::{Rank, SlotQueue};
 pub(super) use slots::SharedSlots;
 pub(super) use slots::SlotPermit;
-pub use slots::{Rank, Share, Slots};
+pub use slots::{Share, Slots};
 pub use start::run;
 pub(super) use start::shared_limits;
 pub(super) use turn::Turn;

@@ -348,9 +348,11 @@ impl<'p> Pool<'p> {
         while self.active.len() < active_max && withheld.len() < WITHHELD_MAX {
             if !self.accounts.iter().any(|account| account.would_admit()) {
                 self.is_withheld = true;
+                self.wait_for_no_slot();
                 return Ok(());
             }
             let Some(next) = self.rows.take_next(self.state)? else {
+                self.wait_for_no_slot();
                 return Ok(());
             };
             if has_others && !self.limits_of(next.row.index).has_room() {
@@ -382,6 +384,13 @@ impl<'p> Pool<'p> {
             self.start(next, permit, reserve, (is_probe, places), turn);
         }
         Ok(())
+    }
+
+    /// Leaves the queue for slots: without a row that may start, a job must not keep those of other accounts from a free one.
+    fn wait_for_no_slot(&self) {
+        if let Some(share) = &self.share {
+            share.leave();
+        }
     }
 
     fn start(

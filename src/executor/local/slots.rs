@@ -1,22 +1,13 @@
 //! Slots that several jobs share: one limit over all jobs, and the most urgent job first.
 //!
 //! A job that gets no slot is queued and receives [`PoolEvent::SlotFree`] when one is free; it then tries again. What makes
-//! a job urgent is not known here: a [`Rank`] is a number.
+//! a job urgent is not known here: a [`Rank`] is a number. [`SlotQueue`] decides.
 
 use super::pool_event::PoolEvent;
+use super::slot_queue::{Rank, SlotQueue};
 use crossbeam_channel::Sender;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// The order of jobs: the most remaining work first, then the job that began first. Unique among running jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    /// How much work depends on the job, in a unit common to all jobs.
-    pub remaining_path: Reverse<u64>,
-    /// The job's number.
-    pub number: u32,
-}
 
 /// Slots shared by several jobs.
 #[derive(Debug)]
@@ -26,11 +17,9 @@ pub struct Slots {
 
 #[derive(Debug)]
 struct Inner {
-    limit: usize,
-    /// What the service behind the workers allows; changes while jobs run.
-    capacity: usize,
-    taken: usize,
-    waiting: BTreeMap<Rank, Sender<PoolEvent>>,
+    queue: SlotQueue,
+    /// Those of the jobs that wait.
+    wakes: BTreeMap<Rank, Sender<PoolEvent>>,
 }
 
 impl Slots {
@@ -38,10 +27,8 @@ impl Slots {
     pub fn new(limit: usize) -> Self {
         Self {
             inner: Mutex::new(Inner {
-                limit,
-                capacity: usize::MAX,
-                taken: 0,
-                waiting: BTreeMap::new(),
+                queue: SlotQueue::new(limit),
+                wakes: BTreeMap::new(),
             }),
         }
     }
@@ -49,7 +36,7 @@ impl Slots {
     /// Changes the limit. A running row keeps its slot.
     pub fn set_limit(&self, limit: usize) {
         let mut inner = self.lock();
-        inner.limit = limit;
+        inner.queue.set_limit(limit);
         inner.wake_next();
     }
 
@@ -65,13 +52,10 @@ impl Slots {
 }
 
 impl Inner {
-    fn is_free(&self) -> bool {
-        self.taken < self.limit.min(self.capacity)
-    }
-
     /// Notifies the most urgent waiting job that a slot is free.
     fn wake_next(&self) {
-        if let Some((_, wake)) = self.waiting.first_key_value().filter(|_| self.is_free()) {
+        let wake = self.queue.next().and_then(|rank| self.wakes.get(&rank));
+        if let Some(wake) = wake {
             // A job that has ended has left the queue.
             let _ = wake.send(PoolEvent::SlotFree);
         }
@@ -89,14 +73,11 @@ impl<'s> Share<'s> {
     /// Takes a slot, unless all are taken or a more urgent job waits; then `wake` receives an event when to try again.
     pub(crate) fn take(&self, wake: &Sender<PoolEvent>) -> Option<SlotPermit<'s>> {
         let mut inner = self.slots.lock();
-        let first = inner.waiting.first_key_value();
-        let is_first = first.is_none_or(|(rank, _)| self.rank <= *rank);
-        if !(inner.is_free() && is_first) {
-            inner.waiting.insert(self.rank, wake.clone());
+        if !inner.queue.take(self.rank) {
+            inner.wakes.insert(self.rank, wake.clone());
             return None;
         }
-        inner.taken += 1;
-        inner.waiting.remove(&self.rank);
+        inner.wakes.remove(&self.rank);
         inner.wake_next();
         Some(SlotPermit { slots: self.slots })
     }
@@ -104,22 +85,21 @@ impl<'s> Share<'s> {
     /// Limits all jobs together to what the service allows.
     pub(crate) fn set_capacity(&self, most: usize) {
         let mut inner = self.slots.lock();
-        let has_grown = most > inner.capacity;
-        inner.capacity = most;
-        if has_grown {
+        if inner.queue.set_capacity(most) {
             inner.wake_next();
         }
     }
 
     /// Slots taken, over all jobs.
     pub(crate) fn taken(&self) -> usize {
-        self.slots.lock().taken
+        self.slots.lock().queue.taken()
     }
 
     /// Leaves the queue: the job starts no more rows.
     pub(crate) fn leave(&self) {
         let mut inner = self.slots.lock();
-        if inner.waiting.remove(&self.rank).is_some() {
+        inner.wakes.remove(&self.rank);
+        if inner.queue.leave(self.rank) {
             inner.wake_next();
         }
     }
@@ -178,7 +158,7 @@ pub(crate) struct SlotPermit<'s> {
 impl Drop for SlotPermit<'_> {
     fn drop(&mut self) {
         let mut inner = self.slots.lock();
-        inner.taken -= 1;
+        inner.queue.give_back();
         inner.wake_next();
     }
 }
@@ -187,6 +167,7 @@ impl Drop for SlotPermit<'_> {
 mod tests {
     use super::*;
     use crossbeam_channel::{Receiver, unbounded};
+    use std::cmp::Reverse;
 
     fn rank(remaining_path: u64, number: u32) -> Rank {
         Rank {
@@ -214,6 +195,22 @@ mod tests {
         drop(slot);
         assert_eq!(times_woken(&hear_short), 1);
         assert!(short.take(&wake_short).is_some());
+    }
+
+    #[test]
+    fn a_job_that_waits_for_its_account_leaves_and_keeps_its_rank() {
+        let slots = Slots::new(1);
+        let (urgent, other) = (slots.share(rank(9, 1)), slots.share(rank(1, 2)));
+        let (wake, _kept) = unbounded();
+        let slot = other.take(&wake);
+        assert!(urgent.take(&wake).is_none());
+        drop(slot);
+        assert!(other.take(&wake).is_none(), "the urgent one is next");
+        urgent.leave();
+        let slot = other.take(&wake);
+        assert!(slot.is_some() && urgent.take(&wake).is_none());
+        drop(slot);
+        assert!(urgent.take(&wake).is_some());
     }
 
     #[test]

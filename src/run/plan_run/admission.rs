@@ -12,7 +12,7 @@ use crate::run::error::RunError;
 use crate::run::preflight::{closure, empty_claims};
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
-use crate::schedule::{Selection, SelectionRequest, item_reach};
+use crate::schedule::{Selection, SelectionRequest, free_task_slots, item_reach};
 use std::collections::BTreeSet;
 
 /// Of how many tasks that begin at once the names are shown.
@@ -156,17 +156,15 @@ impl PlanRun {
     /// How many tasks may be admitted now.
     pub(super) fn free_slots(&self) -> usize {
         let state = self.state();
-        let parallel = self.settings.options.parallel_tasks.max(1) as usize;
-        let in_all = self.settings.options.max_tasks.count();
         // A run that keeps patches was to propose what was ready then; what a taken patch makes ready is for another run.
         if !self.settings.options.integrate && state.has_completed {
             return 0;
         }
         // A task that only waits for its dependencies must not keep them from being admitted.
         let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
-        parallel
-            .saturating_sub(at_work.count())
-            .min(in_all.saturating_sub(state.units.len()))
+        let (at_work, admitted) = (at_work.count(), state.units.len());
+        let options = &self.settings.options;
+        free_task_slots(options.parallel_tasks, options.max_tasks, at_work, admitted)
     }
 
     /// Whether a task in flight has nothing to do in this call. A task that reached its budget keeps its slot, since it is

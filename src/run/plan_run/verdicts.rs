@@ -9,11 +9,11 @@ use crate::ledger::Lines;
 use crate::model::{Fault, Lane, RowId, RowKey, UnitId, VerdictKind, VerdictRecord};
 use crate::plan::Plan;
 use crate::platform::Repo;
-use crate::protocol::{Answer, HYDRATION};
+use crate::protocol::{HYDRATION, UnitState};
 use crate::redact::marker;
 use crate::run::error::RunError;
 use crate::run::settings::PlanOptions;
-use crate::run::store::{Reported, RunFolder, State, Wave};
+use crate::run::store::{AnswerPlace, Reported, RunFolder, State, Wave};
 use crate::verdict::{Object, lane};
 use serde_json::Value;
 use std::path::Path;
@@ -98,11 +98,12 @@ pub(crate) fn judge(
             ..refused(verdict_after_fault(state, id), code, detail)
         });
     }
-    // The executor has retried what may be retried; a program that can't start won't start later.
-    let is_final = item.attempts > 1 || code == "spawn_failed";
-    let verdict = match is_final {
-        true => VerdictKind::Rejected,
-        false => retry_or_reject(state, id),
+    let verdict = match find_unit(state, id) {
+        // A program that can't start won't start later.
+        Some((unit, key)) if code != "spawn_failed" => {
+            unit.verdict_on_failed_row(&key.round, &key.role, item.failures)
+        }
+        _ => VerdictKind::Rejected,
     };
     Ok(refused(verdict, code, detail.to_owned()))
 }
@@ -202,9 +203,6 @@ pub(crate) fn refuse_tried(
 pub(crate) const EMPTY_TEST: &str = "no validation command fails with the test that passes without it, or fails there in another \
     way, so it shows nothing; a command that can't be run or takes too long does not count";
 
-/// How many faults of a role in one round are followed by another try.
-const FAULTS_MAX: usize = 2;
-
 /// The fault of a failure code, for rows of an external runner.
 fn fault_for_code(code: &str) -> Option<Fault> {
     match code {
@@ -214,37 +212,25 @@ fn fault_for_code(code: &str) -> Option<Fault> {
     }
 }
 
-/// A fault is not the role's, so the role is asked again a few times in a round and keeps its retry.
+/// A row without a unit of the run is not asked again.
 fn verdict_after_fault(state: &State, id: &RowId) -> VerdictKind {
-    match count_faults(state, id) {
-        Some(..FAULTS_MAX) => VerdictKind::Retry,
-        _ => VerdictKind::Rejected,
-    }
+    find_unit(state, id).map_or(VerdictKind::Rejected, |(unit, key)| {
+        unit.verdict_on_fault(&key.role)
+    })
 }
 
 /// How many faults the role of a row has had in the current round.
 pub(crate) fn count_faults(state: &State, id: &RowId) -> Option<usize> {
-    let key = RowKey::parse(id)?;
-    let runs = state.unit(&key.unit)?.state.current_emissions();
-    let is_fault = |answer: Option<&Answer<_>>| matches!(answer, Some(Answer::Fault { .. }));
-    let met = runs.iter().filter(|run| is_fault(run.answer(&key.role)));
-    Some(met.count())
+    find_unit(state, id).map(|(unit, key)| unit.count_faults(&key.role))
 }
 
-/// A role may correct a refused answer once in each round, unless its unit fell back in that round.
 fn retry_or_reject(state: &State, id: &RowId) -> VerdictKind {
-    let had_one = || {
-        let key = RowKey::parse(id)?;
-        let unit = &state.unit(&key.unit)?.state;
-        let is_retry = |answer: Option<&Answer<_>>| matches!(answer, Some(Answer::Retry { .. }));
-        let had_retry = unit
-            .current_emissions()
-            .iter()
-            .any(|run| is_retry(run.answer(&key.role)));
-        Some(had_retry || unit.fell_back_in.as_ref() == Some(&key.round))
-    };
-    match had_one() {
-        Some(false) => VerdictKind::Retry,
-        _ => VerdictKind::Rejected,
-    }
+    find_unit(state, id).map_or(VerdictKind::Rejected, |(unit, key)| {
+        unit.verdict_on_refused(&key.round, &key.role)
+    })
+}
+
+fn find_unit<'s>(state: &'s State, id: &RowId) -> Option<(&'s UnitState<AnswerPlace>, RowKey)> {
+    let key = RowKey::parse(id)?;
+    Some((&state.unit(&key.unit)?.state, key))
 }

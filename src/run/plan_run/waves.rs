@@ -22,7 +22,7 @@ use crate::run::error::RunError;
 use crate::run::settings::PlanOptions;
 use crate::run::store::{AnswerPlace, Reported, Unit, Wave};
 use crate::run::watcher::Watcher;
-use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
+use crate::schedule::{Dispatch, Priority};
 use crate::verdict::prose;
 use indexmap::IndexMap;
 use rayon::prelude::*;
@@ -180,9 +180,12 @@ impl PlanRun {
         // rows open that have no verdict yet.
         let is_in_parts = wave.compiled.lane != Lane::Patch;
         let open: Vec<u64> = wave.open_rows().map(|(index, _)| index).collect();
-        for part in open.chunks(ROWS_PER_PART) {
+        let parts = open.chunks(ROWS_PER_PART);
+        let last = parts.len().saturating_sub(1);
+        for (number_of_part, part) in parts.enumerate() {
             self.judge_rows(number, part, &mut judging, context)?;
-            if is_in_parts {
+            // The last ones are recorded below.
+            if is_in_parts && number_of_part < last {
                 self.recorder.write(&judging.verdicts)?;
                 judging.verdicts.clear();
             }
@@ -331,35 +334,14 @@ impl PlanRun {
         is_refused: bool,
         watcher: &mut dyn Watcher,
     ) -> Option<Backpressure> {
-        let number = wave.compiled.wave;
-        let mut causes: Vec<Cause> = Vec::new();
-        for (cause, is_there) in [
-            (Cause::Reject, is_refused),
-            (Cause::Timeout, wave.failures.contains("timeout")),
-            (
-                Cause::LifecycleMismatch,
-                wave.job.attempts.spawned != wave.job.attempts.closed,
-            ),
-            (
-                Cause::InvalidOutputSchema,
-                wave.failures.contains("invalid_output_schema"),
-            ),
-        ] {
-            causes.extend(is_there.then_some(cause));
-        }
-        let (full, from) = (
-            self.settings.options.bounds.max_concurrency,
-            self.concurrency(),
-        );
-        if wave.compiled.max_concurrency != from {
-            // The wave was compiled under another limit, so it is no reason to change the current one.
-            return None;
-        }
-        let to = next_concurrency(full, from, &causes);
-        if to == from {
-            return None;
-        }
-        let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
+        let full = self.settings.options.bounds.max_concurrency;
+        let change = self.state().backpressure_after(wave, is_refused, full)?;
+        let Backpressure {
+            wave: number,
+            causes,
+            from,
+            to,
+        } = &change;
         watcher.say(&match causes.as_slice() {
             [] => format!("wave {number} had no failures; increasing concurrency to {to}"),
             causes => format!(
@@ -367,18 +349,13 @@ impl PlanRun {
                 causes.join(", ")
             ),
         });
-        Some(Backpressure {
-            wave: number,
-            causes,
-            from,
-            to,
-        })
+        Some(change)
     }
 
     /// How many rows of the next wave may run at once.
     pub(crate) fn concurrency(&self) -> usize {
         let full = self.settings.options.bounds.max_concurrency;
-        self.state().reduced_concurrency.unwrap_or(full)
+        self.state().concurrency(full)
     }
 
     /// Keeps answers in the folder of recorded answers, if the run has one. They are on disk when this returns.

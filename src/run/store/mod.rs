@@ -2,6 +2,7 @@
 //! leases, heartbeats, and the changes that they made.
 
 mod answer_place;
+mod backpressure;
 mod heartbeat;
 pub mod leases;
 mod recorder;
