@@ -6,7 +6,7 @@ use super::error::CliError;
 use crate::model::counted;
 use crate::platform::clock;
 use crate::report::run_summary::{RunSummary, size};
-use crate::run::{RunFolder, empty_trash};
+use crate::run::{RunFolder, discard_unstarted, empty_trash};
 
 /// Removes the runs that ended long enough ago.
 pub fn execute(args: &GcArgs, context: &Context) -> Result<u8, CliError> {
@@ -25,7 +25,8 @@ pub fn execute(args: &GcArgs, context: &Context) -> Result<u8, CliError> {
         if summary.span_ms.1 >= before {
             continue;
         }
-        if summary.is_open {
+        // A ledger without a record is that of a run that was killed before it began.
+        if summary.is_open && folder.kind()?.is_some() {
             open += 1;
             continue;
         }
@@ -45,6 +46,7 @@ pub fn execute(args: &GcArgs, context: &Context) -> Result<u8, CliError> {
         };
         terminal.data(&line)?;
     }
+    removed += discard_unstarted(&home, before, args.dry_run)?;
     if !args.dry_run {
         empty_trash(&home)?;
     }

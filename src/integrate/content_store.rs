@@ -1,6 +1,6 @@
 //! Contents that a restore may need, stored in the run's folder under their SHA-256.
 
-use crate::platform::{hex, private, sha256_of_bytes};
+use crate::platform::{Readers, durable, hex, private, sha256_of_bytes};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
@@ -31,7 +31,7 @@ pub(super) fn kept_in(run_folder: &Path) -> PathBuf {
 impl ContentStore {
     /// Opens the store in `folder`, which is created if it is missing.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        private::make_folders(folder)?;
+        durable::make_folders(folder, Readers::Owner)?;
         Ok(Self::at(folder))
     }
 

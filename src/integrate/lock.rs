@@ -10,6 +10,7 @@
 use super::error::IntegrateError;
 use super::joined::{JoinFolder, OpenChange};
 use crate::model::RunId;
+use crate::platform::durable;
 use crate::platform::{Repo, clock, process};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -404,12 +405,15 @@ impl RepoLock {
             folder.write_change(change)?;
         }
         let text = run_folder.as_os_str().as_encoded_bytes();
-        crate::platform::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
+        durable::remove_strays(&self.pending).map_err(IntegrateError::io(&self.pending))?;
+        durable::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
     }
 
-    /// Allows other runs again.
+    /// Allows other runs again. Durable: a file that came back after a power failure would keep them out for good once the run has ended.
     pub fn clear_pending(&self) -> Result<(), IntegrateError> {
-        match std::fs::remove_file(&self.pending) {
+        let removed = std::fs::remove_file(&self.pending)
+            .and_then(|()| durable::sync_folder(durable::parent(&self.pending)));
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(IntegrateError::io(&self.pending)(error))
             }

@@ -8,7 +8,7 @@
 use super::error::IntegrateError;
 use crate::job::{Stop, Urgency};
 use crate::model::{Stage, UnitId, ValidationFinished, one_line};
-use crate::platform::{Group, Input, Writers, durable, git, private, process};
+use crate::platform::{Group, Input, Readers, Writers, durable, git, private, process};
 use crate::redact::{Cut, Redactor};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -59,7 +59,7 @@ pub fn run(
     stop: &Stop,
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
-    private::make_folders(crate::platform::parent(log)).map_err(failed())?;
+    durable::make_folders(durable::parent(log), Readers::Owner).map_err(failed())?;
     // Empty the log of an earlier attempt.
     private::create(log).map_err(failed())?;
     let printed = tempfile::tempfile_in(crate::platform::parent(log)).map_err(failed())?;

@@ -56,14 +56,15 @@ pub fn replace_all(
     let mut files = files.into_iter().peekable();
     while files.peek().is_some() {
         let mut staged = Vec::new();
+        let mut folders = BTreeSet::new();
         for (path, content) in files.by_ref().take(FILES_PER_SYNC) {
+            folders.extend(create_missing(parent(&path), readers)?);
             let file = fill_temporary(&path, readers, |writer| writer.write_all(&content))?;
             // Closed, since so many can't be open at once.
             staged.push((file.into_temp_path(), path));
         }
         // The content first: after a power failure no name may belong to a file without it.
         sync_each_or_all(root, staged.iter().map(|(temporary, _)| &**temporary))?;
-        let mut folders = BTreeSet::new();
         for (temporary, path) in staged {
             temporary.persist(&path).map_err(|error| error.error)?;
             fault::write_point();
@@ -113,23 +114,45 @@ pub fn stage(
     readers: Readers,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
+    make_folders(parent(path), readers)?;
     let temporary = fill_temporary(path, readers, fill)?;
     temporary.as_file().sync_all()?;
     fault::write_point();
     Ok(temporary)
 }
 
-/// Writes the content to a temporary file beside `path`, without a sync.
+/// Creates a folder and its missing parents. Their names are on disk when this returns: without that, everything that is written and synced in
+/// them can be lost.
+pub fn make_folders(folder: &Path, readers: Readers) -> io::Result<()> {
+    let parents = create_missing(folder, readers)?;
+    parents.iter().try_for_each(|parent| sync_folder(parent))
+}
+
+/// Creates a folder and its missing parents; the folders to sync.
+fn create_missing(folder: &Path, readers: Readers) -> io::Result<Vec<PathBuf>> {
+    let named = folder
+        .ancestors()
+        .filter(|path| !path.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(|path| !path.is_dir()).collect();
+    if !missing.is_empty() {
+        match readers {
+            Readers::Umask => std::fs::create_dir_all(folder)?,
+            Readers::Owner => private::make_folders(folder)?,
+        }
+    }
+    Ok(missing
+        .into_iter()
+        .map(|path| parent(path).to_owned())
+        .collect())
+}
+
+/// Writes the content to a temporary file beside `path`, in a folder that exists, without a sync.
 fn fill_temporary(
     path: &Path,
     readers: Readers,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
     let folder = parent(path);
-    match readers {
-        Readers::Umask => std::fs::create_dir_all(folder)?,
-        Readers::Owner => private::make_folders(folder)?,
-    }
     fault::write_point();
     let temporary = tempfile::Builder::new()
         .prefix(&temporary_prefix(path))
@@ -156,7 +179,11 @@ fn fill_temporary(
 /// because the temporary file of a live writer looks the same.
 pub fn remove_strays(path: &Path) -> io::Result<()> {
     let prefix = temporary_prefix(path);
-    for entry in std::fs::read_dir(parent(path))? {
+    let entries = match std::fs::read_dir(parent(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -165,6 +192,20 @@ pub fn remove_strays(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether `name` is that of a temporary file of any writer: `.<name>.<6 letters or digits>.tmp`.
+pub fn is_temporary_name(name: &str) -> bool {
+    const RANDOM_CHARS: usize = 6;
+    let Some((written, random)) = name
+        .strip_suffix(TEMPORARY_SUFFIX)
+        .and_then(|name| name.strip_prefix('.')?.rsplit_once('.'))
+    else {
+        return false;
+    };
+    let is_random =
+        random.len() == RANDOM_CHARS && random.chars().all(|c| c.is_ascii_alphanumeric());
+    !written.is_empty() && is_random
 }
 
 /// Whether `path` is the temporary file of a writer of `file`.

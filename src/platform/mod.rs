@@ -14,7 +14,7 @@ pub mod root_dir;
 pub mod sandbox;
 
 pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader};
-pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
+pub use durable::{Readers, is_temporary_name, parent, stage, sync_folder, write, write_private};
 pub use fault::{compile_point, integrator_point, ledger_point};
 pub use file_clock::FileClock;
 pub use git::{

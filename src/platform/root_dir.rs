@@ -4,7 +4,7 @@
 //! write or move files outside of the repository. Here a path that leads through a link does not exist:
 //! [`RootDir::stat`] finds nothing, and every other operation fails.
 
-use super::{durable, private};
+use super::{Readers, durable, private};
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fsync, mkdirat, openat, readlinkat,
     renameat, statat, symlinkat, unlinkat,
@@ -197,11 +197,12 @@ impl RootDir {
     /// Moves the file, link or folder at `path` to `to`, which is outside and must not exist.
     pub fn move_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        private::make_folders(durable::parent(to))?;
+        durable::make_folders(durable::parent(to), Readers::Owner)?;
         match renameat(&folder, name, CWD, to) {
             // The run's folder may be on another file system.
             Err(Errno::XDEV) => {
                 copy_tree(&folder, name, to)?;
+                durable::sync_folder(durable::parent(to))?;
                 remove_tree(&folder, name)?;
             }
             moved => moved?,
@@ -212,7 +213,7 @@ impl RootDir {
     /// Copies the file or link at `path` to `to`, which is outside and must not exist.
     pub fn copy_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        private::make_folders(durable::parent(to))?;
+        durable::make_folders(durable::parent(to), Readers::Owner)?;
         copy_tree(&folder, name, to)
     }
 }
@@ -279,7 +280,9 @@ fn copy_tree(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
         FileType::RegularFile => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mut from = File::from(openat(folder, name, flags, Mode::empty())?);
-            io::copy(&mut from, &mut private::create(to)?).map(drop)?;
+            let mut copy = private::create(to)?;
+            io::copy(&mut from, &mut copy)?;
+            copy.sync_all()?;
             private::keep_owners_mode(to, stat.st_mode)
         }
         FileType::Directory => {

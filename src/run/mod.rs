@@ -55,7 +55,8 @@ pub use slice_export::{ExportRequest, StagedJob};
 pub use slice_run::{SliceRequest, SliceRun};
 pub use slice_unpack::UnpackedJob;
 pub use store::{
-    ACCEPTED, CancelRequest, REJECTED, RunFolder, State, Unit, empty_trash, home, release_tasks,
+    ACCEPTED, CancelRequest, REJECTED, RunFolder, State, Unit, discard_unstarted, empty_trash,
+    home, release_tasks,
 };
 pub use task_budget::TaskBudget;
 pub use undo::{Undo, UndoConflict, UndoRun, UndoTask, Undone};

@@ -92,13 +92,21 @@ fn old_runs_are_removed_and_open_ones_are_kept() {
     first.err_has("1 run removed");
     first.err_has("kept: 1 old run failed");
     assert!(first.out.starts_with("good  "), "{}", first.out);
+    // A run that was killed before it began has a folder and no ledger.
+    let unstarted = sandbox.mesh_home().join("runs/unstarted");
+    std::fs::create_dir_all(unstarted.join("units")).expect("made");
+    let empty = sandbox.mesh_home().join("runs/empty");
+    std::fs::create_dir_all(&empty).expect("made");
+    std::fs::write(empty.join("ledger.jsonl"), "").expect("written");
+    sandbox.mesh("runs gc --older-than 1h").exits(0);
+    assert!(unstarted.exists());
     // What an earlier call left is removed with the next one.
     let left = sandbox.mesh_home().join("trash/left.1/deep");
     std::fs::create_dir_all(&left).expect("made");
     sandbox
         .mesh("runs gc --older-than 0s")
         .exits(0)
-        .err_has("1 run removed");
+        .err_has("2 runs removed");
     assert_eq!(runs(&sandbox), ["open"]);
     assert!(!sandbox.mesh_home().join("trash").exists());
     sandbox

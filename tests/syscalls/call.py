@@ -11,7 +11,7 @@ PATH_MAX = 4096
 @dataclass
 class Process:
     """Who makes a call. `kind`: `main` for the process that was started, the subcommand for another one of the program (such as
-    `report-result`), `child` for a fork of it that has not started its program yet."""
+    `report-result`), `child` for a fork of it that has not started its program yet; else the name of another program."""
 
     tid: int
     pid: int

@@ -88,8 +88,9 @@ class Outcome:
 
 
 class Session:
-    def __init__(self, program):
-        self.program = os.path.realpath(program)
+    def __init__(self, program, others=()):
+        """`others`: names of further programs whose calls are decided about, such as `git`."""
+        self.program, self.others = os.path.realpath(program), frozenset(others)
         self.listeners, self.statuses = {}, {}
         self.poll = select.poll()
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -114,6 +115,13 @@ class Session:
         timed_out = time.monotonic() > began + timeout
         code = None if timed_out else self.exit_code(command.pid)
         return Outcome(code, text_of(out), text_of(err), command.number, time.monotonic() - began, command.done)
+
+    def name_of_other(self, executable):
+        """The name of another program whose calls are decided about; empty for the program itself, None for the rest."""
+        if executable == self.program:
+            return ""
+        name = os.path.basename(executable)
+        return name if name in self.others else None
 
     def serve(self, ended, until):
         """Serves what waits; whether `ended` has become readable."""
@@ -217,8 +225,10 @@ class Command:
         id, tid, _, syscall, _, _, *args = NOTIFICATION.unpack(buffer)
         action = CONTINUE
         try:
-            if os.readlink(f"/proc/{tid}/exe") == self.session.program:
+            other = self.session.name_of_other(os.readlink(f"/proc/{tid}/exe"))
+            if other is not None:
                 call = read_call(self.number + 1, id, tid, syscall, tuple(args), self.pid)
+                call.process.kind = other or call.process.kind
                 if self.calls != DURABLE or is_durable(call):
                     self.number += 1
                     action = self.decide(call)

@@ -3,7 +3,7 @@
 use super::error::SliceError;
 use super::slicing::{SliceName, Slicing};
 use crate::job::Settings;
-use crate::platform::private;
+use crate::platform::{Readers, durable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -109,7 +109,7 @@ impl JobFolder {
     /// The folder can't be written.
     pub fn write(&self, sliced: &SlicedJob) -> Result<(), SliceError> {
         let slices = self.slices();
-        private::make_folders(&slices).map_err(SliceError::io(&slices))?;
+        durable::make_folders(&slices, Readers::Owner).map_err(SliceError::io(&slices))?;
         let path = self.job_file();
         let text = self.text(sliced)?;
         crate::platform::write_private(&path, &text).map_err(SliceError::io(&path))

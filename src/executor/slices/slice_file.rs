@@ -142,7 +142,7 @@ impl Claimed {
         mark: JobMark,
     ) -> Result<Self, SliceError> {
         let slices = folder.slices();
-        private::make_folders(&slices).map_err(SliceError::io(&slices))?;
+        durable::make_folders(&slices, Readers::Owner).map_err(SliceError::io(&slices))?;
         match try_claim(&slices, slice, rows, wave, mark) {
             Err(error @ SliceError::Held { .. }) => {
                 record_refusal(&slices, slice, &error)?;
@@ -189,7 +189,8 @@ fn try_claim(
     let next = SliceFile::new(slices, slice, newest.map_or(1, |file| file.generation + 1));
     create(&next.path, newest.map(|file| (&*file.path, good_bytes))).map_err(
         |error| match error.kind() {
-            io::ErrorKind::AlreadyExists => held(&next),
+            // Or the temporary file was removed by the process that has the slice.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => held(&next),
             _ => SliceError::io(&next.path)(error),
         },
     )?;
@@ -201,6 +202,7 @@ fn try_claim(
         LedgerError::Locked { .. } => held(&next),
         error => error.into(),
     })?;
+    durable::remove_strays(&next.path).map_err(SliceError::io(&next.path))?;
     for old in &earlier {
         fs::remove_file(&old.path).map_err(SliceError::io(&old.path))?;
     }

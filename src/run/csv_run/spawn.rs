@@ -340,6 +340,8 @@ impl SpawnRun {
     /// Writes the output. Replaces only files that this run wrote or may replace.
     fn write_output(&mut self, survey: &Survey, lines: &Lines) -> Result<Placed, RunError> {
         let job = &self.settings.job;
+        // The output is claimed, so no other process writes it.
+        durable::remove_strays(&job.output_csv_path).map_err(RunError::io(&job.output_csv_path))?;
         let (staged, sha256) = job::stage_csv(job, survey, &self.state, lines)?;
         let path = self.output.path.as_ref().unwrap_or(&job.output_csv_path);
         let mut known = self.output.written.clone();

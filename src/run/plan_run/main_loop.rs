@@ -32,6 +32,8 @@ impl PlanRun {
     pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<JobStatus, RunError> {
         let ended = self.state().finished.as_ref();
         if ended.is_some_and(|ended| ended.status == COMPLETED) {
+            // It may have been killed right after its last record.
+            self.leave()?;
             return Ok(JobStatus::Finished);
         }
         self.with_context(watcher, stop, |run, context| {
@@ -71,6 +73,11 @@ impl PlanRun {
         self.write_results()?;
         let finished = self.run_finished(end);
         self.recorder.record(&[Event::from(finished)])?;
+        self.leave()
+    }
+
+    /// Removes what only a running run needs.
+    fn leave(&self) -> Result<(), RunError> {
         self.folder.remove_temporary_files();
         // A run that awaits answers keeps its tasks.
         if !self.awaits_answers() {

@@ -225,7 +225,6 @@ impl PlanRun {
             "left_out": self.settings.options.commands(task, &[synthesis]).left_out,
         });
         let folder = self.folder.unit(&unit.id);
-        crate::platform::make_folders(&folder).map_err(RunError::io(&folder))?;
         let path = folder.join("decision.json");
         let text = format!("{decision:#}\n");
         durable::write_private(&path, text.as_bytes()).map_err(RunError::io(&path))

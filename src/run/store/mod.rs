@@ -21,7 +21,7 @@ pub use recorder::Recorder;
 pub use run_folder::{CancelRequest, RunFolder, home};
 pub use state::State;
 pub use task_holds::{TaskHolds, release_tasks};
-pub use trash::empty_trash;
+pub use trash::{discard_unstarted, empty_trash};
 pub use tree_changes::TreeChanges;
 pub use unit::{ACCEPTED, REJECTED, Unit};
 pub use wave::Wave;

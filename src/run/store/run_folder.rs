@@ -3,7 +3,7 @@
 use crate::ledger;
 use crate::ledger::Record;
 use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
-use crate::platform::{Writers, clock, private};
+use crate::platform::{Writers, clock, is_temporary_name, private};
 use crate::run::error::RunError;
 use std::fs::Permissions;
 use std::io;
@@ -296,10 +296,11 @@ impl RunFolder {
         private::write(&path, b"").map_err(RunError::io(&path))
     }
 
-    /// Removes requests to an earlier process, and closes the folder to other users. Call it as soon as the ledger is locked:
-    /// before that, a request may be for another process; later, it may be for this one.
+    /// Removes requests to an earlier process and its temporary files, and closes the folder to other users. Call it as soon as the
+    /// ledger is locked: before that, a request may be for another process; later, it may be for this one.
     pub fn claim(&self) {
         self.take_cancel_request();
+        remove_strays(&self.path);
         // Fails only for the folder of another user, whose choice it is.
         let closed = Permissions::from_mode(private::FOLDER_MODE);
         let _ = std::fs::set_permissions(&self.path, closed);
@@ -321,7 +322,7 @@ impl RunFolder {
         })
     }
 
-    /// Removes the files that only a running run needs.
+    /// Removes the files that only a running run needs. A run that was killed at its end is resumed for this alone.
     pub fn remove_temporary_files(&self) {
         // Leftovers are harmless; `mesh runs gc` removes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
@@ -345,6 +346,32 @@ impl RunFolder {
             if is_trial && entry.path().is_dir() {
                 let _ = crate::workspace::remove(&entry.path());
             }
+        }
+    }
+}
+
+/// Folders with copies of the user's files, whose names may look like those of temporary files, or that are removed as a whole.
+const COPIES: [&str; 5] = ["scratch", "snapshot", "branch", "aside", "before"];
+
+/// Removes the temporary files of killed writers in a run's folder. What can't be removed is harmless; `mesh runs gc` removes it
+/// with the run.
+fn remove_strays(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                if !name.starts_with(TRIAL) && !COPIES.contains(&&*name) {
+                    remove_strays(&entry.path());
+                }
+            }
+            _ if is_temporary_name(&name) => {
+                let _ = std::fs::remove_file(entry.path());
+            }
+            _ => {}
         }
     }
 }

@@ -250,6 +250,7 @@ fn update_list(
         text.push(SEPARATOR);
     }
     let path = list_path(repo)?;
+    durable::remove_strays(&path).map_err(RunError::io(&path))?;
     durable::write(&path, &text).map_err(RunError::io(&path))
 }
 

@@ -7,6 +7,7 @@ use crate::platform::private;
 use crate::run::error::RunError;
 use std::fs;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 const TRASH: &str = "trash";
 
@@ -17,13 +18,43 @@ impl RunFolder {
         let Ok((_ledger, _)) = Ledger::open_with(&self.ledger(), |_, _| ()) else {
             return Ok(false);
         };
-        let trash = home.join(TRASH);
-        private::make_folders(&trash).map_err(RunError::io(&trash))?;
-        // Another run may have had the same id.
-        let name = format!("{}.{}", self.id(), uuid::Uuid::new_v4().simple());
-        fs::rename(self.path(), trash.join(name)).map_err(RunError::io(self.path()))?;
+        take_out(self.path(), home, self.id().as_str())?;
         Ok(true)
     }
+}
+
+/// Takes out the folders of runs that were killed before they began, if they are from before `before_ms` (since 1970); how many there were.
+pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u64, RunError> {
+    let mut count = 0;
+    let Ok(entries) = fs::read_dir(home.join("runs")) else {
+        return Ok(count);
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_old = || Some(modified_ms(&path)? < before_ms);
+        if !path.is_dir() || path.join("ledger.jsonl").exists() || is_old() != Some(true) {
+            continue;
+        }
+        count += 1;
+        if !dry_run {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            take_out(&path, home, &name)?;
+        }
+    }
+    Ok(count)
+}
+
+fn modified_ms(path: &Path) -> Option<i64> {
+    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
+}
+
+fn take_out(path: &Path, home: &Path, name: &str) -> Result<(), RunError> {
+    let trash = home.join(TRASH);
+    private::make_folders(&trash).map_err(RunError::io(&trash))?;
+    // Another run may have had the same id.
+    let name = format!("{name}.{}", uuid::Uuid::new_v4().simple());
+    fs::rename(path, trash.join(name)).map_err(RunError::io(path))
 }
 
 /// Deletes what was taken out.

@@ -203,3 +203,58 @@ fn the_demo_killed_after_events() {
 }
 
 // What else can have happened to a run.
+
+/// Paths below a folder that are temporary files, or are there only while a run is driven.
+fn leftovers(folder: &Path) -> Vec<std::path::PathBuf> {
+    let driven = ["snapshot", "scratch", "trial", "branch", "mesh.pending"];
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if name.ends_with(".tmp") || driven.contains(&&*name) {
+            found.push(path);
+        } else if path.is_dir() && name != "objects" {
+            found.extend(leftovers(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_resume_leaves_no_temporary_file_of_the_killed_process() {
+    let start = two_tasks();
+    let mut killed = 0;
+    for step in (1..150).step_by(7) {
+        let bench = start.copy();
+        if run_until(&bench, &format!("write:{step}")).is_none() {
+            break;
+        }
+        killed += 1;
+        if bench.run_folder().join("ledger.jsonl").exists() {
+            assert_eq!(bench.mesh("resume R").code, 1, "{step}");
+            let left = [bench.run_folder(), bench.work()].map(|folder| leftovers(&folder));
+            assert_eq!(left.concat(), Vec::<std::path::PathBuf>::new(), "{step}");
+        }
+    }
+    assert!(killed > 5, "{killed}");
+}
+
+#[test]
+fn a_run_that_was_killed_after_its_last_record_is_cleaned_up_by_a_resume() {
+    let start = two_tasks();
+    let whole = start.copy();
+    whole.run(&RUN);
+    let last = whole.events().len();
+    assert_eq!(run_until(&start, &format!("after:{last}")), Some(9));
+    assert_ne!(
+        leftovers(&start.run_folder()),
+        Vec::<std::path::PathBuf>::new()
+    );
+    start.mesh("resume R").exits(1);
+    assert_eq!(
+        leftovers(&start.run_folder()),
+        Vec::<std::path::PathBuf>::new()
+    );
+    let list = read_file(start.path(".git/mesh.runs"));
+    assert_eq!(list, "", "it is in the list of runs that have not ended");
+}
