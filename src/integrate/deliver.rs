@@ -313,3 +313,10 @@ fn subject_line(text: &str) -> Option<String> {
 pub(super) fn commit_index_path(unit_folder: &Path) -> std::path::PathBuf {
     unit_folder.join("commit.index")
 }
+
+/// Removes that index and its lock, which a killed git leaves. One that can't be removed stops the next commit, which says so.
+pub(super) fn remove_commit_index(unit_folder: &Path) {
+    let index = commit_index_path(unit_folder);
+    let _ = std::fs::remove_file(index.with_extension("index.lock"));
+    let _ = std::fs::remove_file(index);
+}

@@ -110,6 +110,7 @@ impl Guard {
         for (folder, path) in [
             (&own, "index.lock"),
             (&own, "HEAD.lock"),
+            (&own, "AUTO_MERGE.lock"),
             (&common, "config.lock"),
             (&common, "packed-refs.lock"),
         ] {
@@ -182,18 +183,26 @@ impl Guard {
 
     /// Repairs only the plan and the learnings, after a validation that passed.
     pub fn repair_stores(&self, repo: &Repo, store: &ContentStore, aside: &Path) -> Repaired {
+        let is_store = |rule| matches!(rule, Rule::Plan | Rule::Longer);
+        self.repair_some(is_store, repo, store, aside)
+    }
+
+    /// Removes only the locks of git that did not exist before.
+    pub fn remove_new_locks(&self, repo: &Repo, store: &ContentStore, aside: &Path) -> Repaired {
+        self.repair_some(|rule| rule == Rule::Lock, repo, store, aside)
+    }
+
+    fn repair_some(
+        &self,
+        is_meant: impl Fn(Rule) -> bool,
+        repo: &Repo,
+        store: &ContentStore,
+        aside: &Path,
+    ) -> Repaired {
         let mut repaired = Repaired::default();
-        for file in &self.files {
-            if matches!(file.rule, Rule::Plan | Rule::Longer) {
-                self.repair_file(
-                    file,
-                    repo,
-                    store,
-                    aside,
-                    RestoreCause::AfterValidation,
-                    &mut repaired,
-                );
-            }
+        let cause = RestoreCause::AfterValidation;
+        for file in self.files.iter().filter(|file| is_meant(file.rule)) {
+            self.repair_file(file, repo, store, aside, cause, &mut repaired);
         }
         repaired
     }

@@ -3,7 +3,7 @@
 //! The only code that changes the repository. The way of one patch is in [`transaction`](super::transaction).
 
 use super::content_store::kept_in;
-use super::deliver::{CommitTo, Isolation};
+use super::deliver::{CommitTo, Isolation, remove_commit_index};
 use super::error::IntegrateError;
 use super::lock::RepoLock;
 use super::restore::Restored;
@@ -93,6 +93,11 @@ impl Integrator<'_> {
         validations: &[ValidationFinished],
         journal: &mut dyn Journal,
     ) -> Result<Recovered, IntegrateError> {
+        let folder = self.unit_folder(&started.unit);
+        let saved = SavedTree::load(started, &self.kept());
+        // A git that died with `mesh` has left its locks, which would stop the next one.
+        saved.remove_new_locks(self.repo, &folder.join("aside"))?;
+        remove_commit_index(&folder);
         if let Some(commit) = self.complete_commit(started)? {
             let finished = IntegrationFinished {
                 paths: started.patched.clone(),
@@ -103,8 +108,6 @@ impl Integrator<'_> {
             self.finish(finished, journal)?;
             return Ok(Recovered::Committed(commit));
         }
-        let folder = self.unit_folder(&started.unit);
-        let saved = SavedTree::load(started, &self.kept());
         self.repo.forget_changes();
         let restored = saved.restore(self.repo, &folder.join("aside"), RestoreCause::AfterKill)?;
         // Any overwritten file may have been edited since the kill, so all of them are reported.

@@ -82,6 +82,18 @@ impl SavedTree {
         }
     }
 
+    /// Removes the locks of git that did not exist when the tree was saved: the processes that made them have ended.
+    pub fn remove_new_locks(&self, repo: &Repo, aside: &Path) -> Result<(), IntegrateError> {
+        let failures = self
+            .guard
+            .remove_new_locks(repo, &self.store, aside)
+            .failures;
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(self.not_restored(failures)),
+        }
+    }
+
     fn not_restored(&self, failures: Vec<String>) -> IntegrateError {
         IntegrateError::Restore {
             run_folder: crate::platform::parent(self.store.folder()).to_owned(),

@@ -9,7 +9,7 @@
 //! for byte, before the patch ends. The outcome is recorded in one place, when the state is [`State::Ended`].
 
 use super::checks::{ChecksEnd, first_failure};
-use super::deliver::{Isolation, commit_index_path};
+use super::deliver::{Isolation, commit_index_path, remove_commit_index};
 use super::error::IntegrateError;
 use super::integrator::Integrator;
 use super::lock::wait_for_index;
@@ -348,7 +348,8 @@ impl Integrator<'_> {
         }
         let paths = started.patched.iter();
         let paths = paths.map(|path| path.to_string_lossy().into_owned());
-        let index = commit_index_path(&self.unit_folder(request.unit));
+        let folder = self.unit_folder(request.unit);
+        let index = commit_index_path(&folder);
         fault::integrator_point();
         let made = self.repo.commit(&CommitOrder {
             paths: &paths.collect(),
@@ -357,8 +358,7 @@ impl Integrator<'_> {
             verify: commit.verify,
         })?;
         fault::integrator_point();
-        // The next commit overwrites an index that could not be removed.
-        let _ = std::fs::remove_file(&index);
+        remove_commit_index(&folder);
         let id = match made {
             Ok(id) => id,
             Err(said) => return Ok(Err(format!("`git commit` refused: {said}"))),
