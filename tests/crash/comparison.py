@@ -92,7 +92,7 @@ def names(world, is_final=False):
     and the world's own files are not written by mesh. Until the end, runs that were killed before they began may be there."""
     skip = {"objects", "answers", "saved", "logs", "aside", "writers", "stores"}
     if not is_final:
-        skip |= {folder.name for folder in world.root.glob("state/runs/*") if not (folder / "ledger.jsonl").exists()}
+        skip |= {folder.name for folder in world.root.glob("state/runs/*") if not world.started(folder.name)}
     return sorted({world.relative(str(path)) for path in below(world.root, skip)})
 
 

@@ -21,7 +21,8 @@ from table import MAKES_A_FILE, O_CREAT, O_TMPFILE, O_TRUNC, OPENS, WRITES
 
 LOSSES_MAX = 3
 DEPTH_MAX = 3
-SHORT_LIVED = ("scratch", "snapshot", "trial", "trial-2", "branch", "trash")
+# Parts of paths of what lives as long as a process; the locks only name their holder.
+SHORT_LIVED = ("scratch", "snapshot", "trial", "trial-2", "branch", "trash", "writers", "mesh.lock", "mesh.join", ".out.csv.mesh-lock")
 
 
 @dataclass
@@ -114,7 +115,7 @@ class Cache:
         chance = random.Random(seed)
         folders = sorted({folder for change in self.renamed for folder in change.folders()})
         candidates = [("data", key) for key in sorted(self.written) if self.find(key)] + [("names", folder) for folder in folders]
-        # What is removed at the end of a run anyhow only if there is nothing else.
+        # What nothing is read from after a kill is lost only if there is nothing else.
         candidates = [one for one in candidates if not self.is_short_lived(one)] or candidates
         chosen = chance.sample(candidates, min(len(candidates), chance.randint(1, LOSSES_MAX)))
         lost = []
@@ -158,7 +159,9 @@ class Cache:
     def lose_names(self, folder, chance):
         mine = [change for change in self.renamed if folder in change.folders()]
         lost = []
-        for change in reversed(mine[-chance.randint(1, min(DEPTH_MAX, len(mine))) :]):
+        # Those between two folders may have been lost with the other one.
+        depth = min(len(mine), chance.randint(1, DEPTH_MAX))
+        for change in reversed(mine[len(mine) - depth :]):
             undo(change)
             self.renamed.remove(change)
             lost.append(f"names {change.old or ''} -> {change.new or ''}".replace(str(self.root), ""))

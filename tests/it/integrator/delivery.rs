@@ -323,3 +323,38 @@ fn isolation_and_delivery_go_together() {
         ]
     );
 }
+
+#[test]
+fn locks_of_a_git_that_died_with_the_run_do_not_stop_a_resume() {
+    let whole = committing(&[Task::new("a")]);
+    whole.run("delivery=commit").exits(0);
+    let events = whole.events();
+    let seq = |wanted: &str| {
+        1 + events
+            .iter()
+            .position(|(name, _)| name == wanted)
+            .expect("it")
+    };
+    // Before the commit is made, and when it is made and not recorded.
+    let faults = [
+        format!("after:{}", seq("validation_finished")),
+        format!("before:{}", seq("integration_finished")),
+    ];
+    for fault in faults {
+        let bench = committing(&[Task::new("a")]);
+        let killed = bench.run_with_kill("delivery=commit", &fault);
+        assert_eq!(killed.code, KILLED, "{fault}");
+        let locks = [
+            bench.run_folder().join("units/a/commit.index.lock"),
+            bench.path(".git/index.lock"),
+            bench.path(".git/HEAD.lock"),
+        ];
+        for lock in &locks {
+            std::fs::write(lock, "").expect("written");
+        }
+        bench.mesh("resume R").exits(0);
+        assert_eq!(bench.git("rev-list --count main..work"), "1\n", "{fault}");
+        assert!(!locks.iter().any(|lock| lock.exists()), "{fault}");
+        assert_eq!(bench.git("show HEAD:a.txt"), "new\n", "{fault}");
+    }
+}
