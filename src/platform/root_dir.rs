@@ -207,6 +207,8 @@ impl RootDir {
             }
             moved => moved?,
         }
+        durable::sync_folder(durable::parent(to))?;
+        fsync(&folder)?;
         private::close(to)
     }
 

@@ -146,7 +146,7 @@ def git(world):
     """Messages of the commits, sorted, since the order of two tasks is not fixed; what the last ones contain; index, branches, state."""
     lines = [f"HEAD {world.git('symbolic-ref', 'HEAD').strip()}"]
     for branch in world.git("for-each-ref", "--format=%(refname)").split():
-        commits = world.git("log", "--format=%an <%ae>%n%B%x00", branch).split("\0")
+        commits = world.plain(world.git("log", "--format=%an <%ae>%n%B%x00", branch)).split("\0")
         lines.append(branch)
         lines += sorted(" | ".join(commit.split("\n")).strip(" |") for commit in commits)
         lines += world.git("ls-tree", "-r", branch).splitlines()

@@ -110,6 +110,8 @@ def drive_steps(world):
         said = world.mesh("wave", "next", "--json", *start, allowed=(0, 3))
         handed = json.loads(said.out.splitlines()[-1])
         if "waves" not in handed or "plan_mutations" in handed:
+            # It also removes what a step has left that was killed after the last record.
+            world.mesh("resume", world.run)
             return
         for wave in handed.get("waves", []):
             answer_wave(world, Path(wave["csv_path"]))
@@ -194,7 +196,7 @@ def with_old_runs(world):
     """A run that has ended with all rows, and one that a budget has ended."""
     with_rows(world)
     world.quietly(*SPAWN, "--run-id", world.run, *ROW_COMMAND)
-    rest = [*SPAWN[:-1], "open.csv", "--run-id", "open", "--max-rows", "2", *ROW_COMMAND]
+    rest = [*SPAWN[:-1], "../open.csv", "--run-id", "open", "--max-rows", "2", *ROW_COMMAND]
     world.quietly(*rest, allowed=(4,))
 
 

@@ -364,7 +364,8 @@ fn remove_strays(folder: &Path) {
         let name = name.to_string_lossy();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => {
-                if !name.starts_with(TRIAL) && !COPIES.contains(&&*name) {
+                let is_copy = name.starts_with(TRIAL) || COPIES.contains(&&*name);
+                if !is_copy {
                     remove_strays(&entry.path());
                 }
             }
