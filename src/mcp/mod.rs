@@ -15,6 +15,6 @@ mod server;
 mod toolbox;
 mod worker;
 
-pub use serve::serve;
+pub use serve::{serve, serve_on};
 pub use server::{DETACHED, Root, Server, Settings};
 pub use worker::{Identity, Worker};

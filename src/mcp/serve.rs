@@ -1,7 +1,7 @@
-//! Serves a [`Toolbox`] on standard input and output with the SDK. The only file with asynchronous code.
+//! Serves a [`Toolbox`] on two streams with the SDK. The only file with asynchronous code.
 //!
 //! One thread reads, writes and dispatches; every call runs in a thread of its own, so that a long one delays no other. When
-//! standard input ends, calls have five seconds to finish; then the process ends, whatever they do.
+//! the input ends, calls have five seconds to finish; then the process ends, whatever they do.
 
 use super::toolbox::{
     CallContext, Outcome, Progress, ResourceEntry, TaskPhase, TaskState, Tasks, ToolError, Toolbox,
@@ -20,16 +20,29 @@ use rmcp::service::{Peer, RequestContext, RoleServer, ServerInitializeError, Ser
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 /// How often a client should ask for a task.
 const TASK_POLL_MS: u64 = 1000;
 
-/// Serves until standard input ends.
+/// Serves on standard input and output, until the input ends.
 ///
 /// # Errors
 /// Only of the streams and of the start.
 pub fn serve(toolbox: impl Toolbox) -> io::Result<()> {
+    serve_on(toolbox, tokio::io::stdin(), tokio::io::stdout())
+}
+
+/// The same on other streams.
+///
+/// # Errors
+/// Only of the streams and of the start.
+pub fn serve_on(
+    toolbox: impl Toolbox,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+) -> io::Result<()> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().build()?;
     let handler = Handler {
@@ -37,10 +50,7 @@ pub fn serve(toolbox: impl Toolbox) -> io::Result<()> {
         toolbox: Arc::new(toolbox),
     };
     let served = runtime.block_on(async {
-        match handler
-            .serve((tokio::io::stdin(), tokio::io::stdout()))
-            .await
-        {
+        match handler.serve((input, output)).await {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // The client went away before it began.
             Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
@@ -303,7 +313,7 @@ async fn notify(
             let sent = ProgressNotificationParam::new(token.clone(), done)
                 .with_total(total as f64)
                 .with_message(message);
-            // The client went away: the end of standard input says so too.
+            // The client went away: the end of the input says so too.
             let _ = peer.notify_progress(sent).await;
         }
     }

@@ -177,7 +177,16 @@ impl Fitter<'_> {
             is_ended: line.is_ended,
         });
         let lines: Vec<Line> = lines.collect();
-        let hunk = Hunk { lines, ..hunk };
+        // Whatever numbers it has, if any.
+        let hunk = Hunk {
+            old_start: 1,
+            new_start: 0,
+            stated: Stated::Line {
+                is_insertion: false,
+            },
+            line: hunk.line,
+            lines,
+        };
         let hunks = Some(hunk).filter(|hunk| !hunk.lines.is_empty());
         change.content = Content::Hunks(hunks.into_iter().collect());
         Some(change)

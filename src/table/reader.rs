@@ -127,7 +127,8 @@ impl Reader {
         })
     }
 
-    /// Continues before the row at `mark`; `false` if the file has no such row there. Then it must be opened again.
+    /// Continues before the row at `mark`; `false` if the file has no such row there, or one that begins with a byte-order mark,
+    /// which the parser drops wherever it begins to read. Then it must be opened again.
     ///
     /// # Errors
     /// The file can't be read.
@@ -139,7 +140,8 @@ impl Reader {
         let is_there = matches!(self.advance(), Ok(true));
         let is_there = is_there
             && self.record.len() == self.header.len()
-            && hash_of_begin(self.raw()) == mark.begin;
+            && hash_of_begin(self.raw()) == mark.begin
+            && !self.raw().starts_with(b"\xEF\xBB\xBF");
         if is_there {
             self.jump(mark)?;
         }

@@ -76,6 +76,21 @@ fn a_reader_continues_at_the_mark_of_a_row_as_if_it_had_read_those_before() {
     }
 }
 
+/// The parser would drop the mark: that of a second file, if two were joined.
+#[test]
+fn no_reader_continues_at_a_row_that_begins_with_a_byte_order_mark() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, "a,b\n\u{feff}a,b\n1,2\n").expect("written");
+    let open = || Reader::open(&path, &path, &ReadOptions::default()).expect("a table");
+    let mut reader = open();
+    for (cell, continues) in [("\u{feff}a", false), ("1", true)] {
+        assert_eq!(reader.next_row().expect("read").expect("a row")[0], cell);
+        let mark = reader.mark().expect("a mark");
+        assert_eq!(open().seek(mark).expect("readable"), continues);
+    }
+}
+
 #[test]
 fn errors_name_line_and_column() {
     assert_eq!(

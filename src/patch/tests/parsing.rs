@@ -454,3 +454,14 @@ fn messages_stay_short_and_on_one_line() {
         );
     }
 }
+
+#[test]
+fn a_deletion_is_written_with_its_numbers_whatever_its_header_says() {
+    for header in ["@@ -1 +0,0 @@", "@@ -5,9 +4,0 @@", "@@ ... @@", "@@"] {
+        let text = format!(
+            "diff --git a/x b/x\ndeleted file mode 100644\n--- a/x\n+++ /dev/null\n{header}\n-x\n"
+        );
+        let patch = super::fixture::fitted(&text).expect(header);
+        assert!(patch.text().ends_with("\n@@ -1 +0,0 @@\n-x\n"), "{header}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Plan files: what is read survives a rewrite with all its fields, a snapshot and a repair; a change of one item changes nothing else.
+
+use crate::{parts, scratch};
+use mesh::plan::view::{Format, Selection};
+use mesh::plan::{Item, MutateOptions, OnConflict, Plan, Store, mirror, snapshot, view};
+use serde_json::Value;
+
+/// Checks one input.
+pub fn check(data: &[u8]) {
+    let store = Store::at(scratch::file("plan.jsonl", data));
+    match store.read() {
+        Ok(plan) => {
+            views_are_text(&plan);
+            snapshot_is_read_back(&plan);
+            changes_are_written(&store, data, &plan);
+        }
+        Err(error) => {
+            let _ = (error.to_string(), error.hint());
+            repaired_is_valid(&store);
+        }
+    }
+    let _ = snapshot::parse(&parts::text(data));
+}
+
+fn options() -> MutateOptions {
+    MutateOptions {
+        allow_multiple_in_progress: true,
+        ..MutateOptions::default()
+    }
+}
+
+fn json(plan: &Plan) -> String {
+    serde_json::to_string(plan.items()).expect("items are JSON")
+}
+
+fn views_are_text(plan: &Plan) {
+    for selection in [Selection::All, Selection::Ready, Selection::Blocked] {
+        for format in [Format::Markdown, Format::Table, Format::Json] {
+            let text = view::render(plan, selection, format);
+            assert!(text.is_empty() || text.ends_with('\n'));
+        }
+    }
+    for text in [mirror::update_plan(plan), mirror::plan_sync(plan)] {
+        serde_json::from_str::<Value>(&text).expect("JSON");
+    }
+    for item in plan.items() {
+        let _ = (plan.waiting_on(item), plan.dep_state(item));
+    }
+}
+
+fn snapshot_is_read_back(plan: &Plan) {
+    let text = snapshot::render(plan);
+    let items = snapshot::parse(&text).expect("its own snapshot");
+    let again = Plan::from_items(items).expect("the items of a plan");
+    assert_eq!(snapshot::render(&again), text);
+}
+
+fn changes_are_written(store: &Store, data: &[u8], plan: &Plan) {
+    store.mutate(options(), |_| Ok(())).expect("nothing to do");
+    assert_eq!(
+        std::fs::read(store.file()).expect("a file"),
+        data,
+        "without a change it is written"
+    );
+    let Some(first) = plan.items().first() else {
+        return;
+    };
+    let (id, notes) = (first.id().clone(), first.notes().to_owned());
+    let has_field = first.field("notes").is_some();
+    // Numbers of 64 bits can be used up.
+    let Ok(changed) = store.mutate(options(), |plan| plan.set_notes(&id, "fuzz: other notes"))
+    else {
+        assert!(
+            parts::text(data).contains("184467440737"),
+            "a valid plan can't be changed"
+        );
+        return;
+    };
+    let read = store.read().expect("what was written");
+    assert_eq!(json(&read), json(&changed));
+    let others = |plan: &Plan| -> Vec<Item> { plan.items().iter().skip(1).cloned().collect() };
+    let text = |items: Vec<Item>| serde_json::to_string(&items).expect("JSON");
+    assert_eq!(
+        text(others(&read)),
+        text(others(plan)),
+        "another item changed"
+    );
+    let diagnosis = store.diagnose().expect("what was written");
+    assert!(diagnosis.violations.is_empty() && diagnosis.conflicts.is_empty());
+    if has_field
+        && store
+            .mutate(options(), |plan| plan.set_notes(&id, &notes))
+            .is_ok()
+    {
+        let back = store.read().expect("what was written");
+        assert_eq!(
+            json(&back),
+            json(plan),
+            "read, written and read it is another plan"
+        );
+    }
+}
+
+/// A repair gives a valid plan, or changes nothing.
+fn repaired_is_valid(store: &Store) {
+    let before = std::fs::read(store.file()).expect("a file");
+    let Ok(diagnosis) = store.diagnose() else {
+        return;
+    };
+    match store.repair_seq(options(), OnConflict::Decide) {
+        Ok(repaired) => {
+            let plan = store.read().expect("a repaired plan");
+            assert_eq!(json(&plan), json(&repaired.plan));
+            assert!(store.diagnose().expect("readable").violations.is_empty());
+            assert!(repaired.seq.is_some() || diagnosis.violations.is_empty());
+        }
+        Err(_) => {
+            let after = std::fs::read(store.file()).expect("a file");
+            assert_eq!(after, before, "a repair that fails changes the file");
+        }
+    }
+}
