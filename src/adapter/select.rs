@@ -7,7 +7,7 @@ use super::error::AdapterError;
 use super::price::Price;
 use super::recorded_protocol::ProtocolSettings;
 use super::registry::{AGENTS, agent_names};
-use super::spec::{Adapter, Choice, EXTERNAL};
+use super::spec::{Adapter, Choice, EXTERNAL, NOOP};
 use super::{price, replay};
 use crate::job::Worker;
 use serde_json::Value;
@@ -66,9 +66,9 @@ pub fn select(
     };
     let config = configured.adapters.get(&name).cloned();
     match (config, name.as_str()) {
-        (None, EXTERNAL) => {
-            refuse_agent_options(EXTERNAL, choice)?;
-            Ok(external(folder))
+        (None, EXTERNAL | NOOP) => {
+            refuse_agent_options(&name, choice)?;
+            Ok(without_process(&name, folder))
         }
         (None, "replay") => {
             refuse_agent_options("replay", choice)?;
@@ -89,12 +89,12 @@ pub fn select(
     }
 }
 
-/// An adapter that starts no workers.
-fn external(folder: &Path) -> Adapter {
+/// An adapter that starts no processes.
+fn without_process(name: &str, folder: &Path) -> Adapter {
     Adapter {
-        name: EXTERNAL.to_owned(),
+        name: name.to_owned(),
         worker: Worker {
-            adapter: EXTERNAL.to_owned(),
+            adapter: name.to_owned(),
             program: PathBuf::new(),
             fixed_args: Vec::new(),
             args: Vec::new(),

@@ -8,6 +8,10 @@ use std::path::PathBuf;
 /// The adapter for other runners: waves are written to files, and `mesh collect` imports the answers.
 pub const EXTERNAL: &str = "external";
 
+/// The adapter that starts no process and answers `{}` for each row: it measures what a row costs without a worker, and is in no
+/// list.
+pub const NOOP: &str = "noop";
+
 /// The adapter for recorded answers.
 pub const REPLAY: &str = "replay";
 

@@ -28,7 +28,7 @@ pub(crate) const RESULT_INSTRUCTIONS: &str = "Return it once, in one of these wa
 pub struct Worker {
     /// The adapter that it comes from, for reports.
     pub adapter: String,
-    /// An absolute path.
+    /// An absolute path. Empty: no process is started, each attempt answers `{}`.
     pub program: PathBuf,
     /// Leading arguments, without placeholders.
     pub fixed_args: Vec<String>,
@@ -47,6 +47,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether no process is started for its attempts.
+    pub fn is_in_process(&self) -> bool {
+        self.program.as_os_str().is_empty()
+    }
+
     /// Checks that its program still exists.
     ///
     /// # Errors
@@ -54,6 +59,7 @@ impl Worker {
     pub fn check(&self) -> Result<(), JobError> {
         match which::which(&self.program) {
             Ok(_) => Ok(()),
+            Err(_) if self.is_in_process() => Ok(()),
             Err(_) => Err(JobError::NoProgram {
                 name: self.program.display().to_string(),
                 exists: self.program.exists(),

@@ -27,7 +27,7 @@ impl SandboxRequest {
         worker: &mut Worker,
         protected: &[PathBuf],
     ) -> Result<Option<String>, SandboxError> {
-        if worker.program.as_os_str().is_empty() {
+        if worker.is_in_process() {
             return Ok(None);
         }
         let choice = self.choice.unwrap_or(default);

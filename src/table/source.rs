@@ -7,6 +7,7 @@
 use super::error::{RECORD_BYTES_MAX, TableError, io_error};
 pub use encoding_rs::Encoding;
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::io::{Chain, Cursor, Read, Seek, SeekFrom};
@@ -91,6 +92,9 @@ pub(super) struct Source {
     kept_from: u64,
     /// Line ends before `kept`.
     lines_before: u64,
+    /// The offset within `kept` whose line was asked for last, and the line ends from `kept_from` to it: records are asked for in
+    /// their order, and counting all of them each time would take longer the more are kept.
+    counted: Cell<(u64, u64)>,
     given: u64,
     begin: u64,
 }
@@ -119,6 +123,7 @@ impl Source {
             kept: Vec::new(),
             kept_from: 0,
             lines_before: 0,
+            counted: Cell::default(),
             given: 0,
             begin: 0,
         };
@@ -153,7 +158,14 @@ impl Source {
 
     /// The line of a kept byte.
     pub fn line_at(&self, offset: u64) -> u64 {
-        self.lines_before + 1 + line_ends(self.raw(self.kept_from, offset))
+        let offset = offset.min(self.kept_from + self.kept.len() as u64);
+        let (from, lines) = match self.counted.get() {
+            (from, lines) if (self.kept_from..=offset).contains(&from) => (from, lines),
+            _ => (self.kept_from, 0),
+        };
+        let lines = lines + line_ends(self.raw(from, offset));
+        self.counted.set((offset, lines));
+        self.lines_before + 1 + lines
     }
 
     /// Whether the returned bytes are those of the file, so that an offset in them is one in the file.
@@ -164,6 +176,7 @@ impl Source {
     /// Continues at `offset` of the returned bytes, before which there are `lines` line ends.
     pub fn jump(&mut self, offset: u64, lines: u64) {
         self.lines_before = lines;
+        self.counted.take();
         (self.kept_from, self.begin, self.given) = (offset, offset, offset);
     }
 
@@ -191,9 +204,11 @@ impl Source {
     fn forget(&mut self) {
         let done = usize::try_from(self.begin - self.kept_from).unwrap_or_default();
         let done = done.min(self.kept.len());
-        self.lines_before += line_ends(&self.kept[..done]);
+        let from = self.kept_from + done as u64;
+        self.lines_before = self.line_at(from) - 1;
         self.kept.drain(..done);
-        self.kept_from += done as u64;
+        self.kept_from = from;
+        self.counted.take();
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -438,6 +438,17 @@ fn only_the_clock_reads_the_time_of_day() {
 }
 
 #[test]
+fn unsafe_code_is_in_one_file_and_denied_elsewhere() {
+    assert_eq!(
+        holding(&["unsafe {", "unsafe fn", "unsafe impl", "unsafe_code"]),
+        ["platform/sandbox/namespace.rs"]
+    );
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).expect("text");
+    assert!(manifest.contains("unsafe_code = \"deny\""));
+}
+
+#[test]
 fn git_is_called_in_one_place() {
     assert_eq!(holding(&["\"git\""]), ["platform/git/mod.rs"]);
 }

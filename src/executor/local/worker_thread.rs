@@ -7,7 +7,7 @@ use super::pool_event::{FinishedAttempt, OpenAttempt, PoolEvent, Task};
 use super::report_socket::Hub;
 use super::worker_registry::{RegistryEntry, WorkerRegistry};
 use crate::job::{
-    AgentProtocol, Cause, Ended, Failure, LogEnd, LogFolder, Outcome, Printed, Printout, Reading,
+    AgentProtocol, Cause, Ended, Failure, Limits, LogEnd, LogFolder, Outcome, Printed, Printout, Reading,
     ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
 };
 use crate::model::{Fault, Session, Usage};
@@ -77,21 +77,10 @@ impl WorkerThread<'_> {
         self.hub.open(&task.token, opened);
         let worker = self.settings.worker_of(task.row.index);
         let limits = self.settings.limits_of(task.row.index);
-        let ended = self.launcher.launch(&task).and_then(|launch| {
-            entry.prepare();
-            let ended = attempt::run(
-                launch.command,
-                launch.prompt.as_bytes(),
-                &limits,
-                self.stop,
-                &task.heartbeat,
-                |process| entry.record(process, &task.token, &task.row.id),
-            );
-            let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
-            launch.own_files.iter().for_each(|path| remove(path));
-            launch.enclosure.map_or(Ok(()), Enclosure::close)?;
-            Ok((ended?, file))
-        });
+        let ended = match worker.worker.is_in_process() {
+            true => Ok((Ended::in_process(), None)),
+            false => self.run_process(&task, &limits, entry),
+        };
         let report = self.hub.close(&task.token);
         let rules = Rules {
             check: self.check,
@@ -153,6 +142,29 @@ impl WorkerThread<'_> {
             usage,
             session,
         }
+    }
+
+    /// Runs the process of an attempt. Also returns what it wrote into its result file.
+    fn run_process(
+        &self,
+        task: &Task,
+        limits: &Limits,
+        entry: &mut RegistryEntry<'_>,
+    ) -> io::Result<(Ended, Option<Vec<u8>>)> {
+        let launch = self.launcher.launch(task)?;
+        entry.prepare();
+        let ended = attempt::run(
+            launch.command,
+            launch.prompt.as_bytes(),
+            limits,
+            self.stop,
+            &task.heartbeat,
+            |process| entry.record(process, &task.token, &task.row.id),
+        );
+        let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
+        launch.own_files.iter().for_each(|path| remove(path));
+        launch.enclosure.map_or(Ok(()), Enclosure::close)?;
+        Ok((ended?, file))
     }
 
     /// The limits of the account of a row.

@@ -38,6 +38,21 @@ pub struct Ended {
     pub leaked: Vec<Leaked>,
 }
 
+impl Ended {
+    /// The end of an attempt for which no process is started: the answer `{}`.
+    pub(crate) fn in_process() -> Self {
+        Self {
+            cause: Cause::Exited,
+            code: Some(0),
+            signal: None,
+            stdout: b"{}".to_vec(),
+            stderr: Vec::new(),
+            duration: Duration::ZERO,
+            leaked: Vec::new(),
+        }
+    }
+}
+
 /// A process that outlived its worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaked {

@@ -91,8 +91,8 @@ pub(crate) fn judge(
     if let Some(result) = report {
         return Outcome::Result(result, ReportVia::Report);
     }
-    if let (Cause::TimedOut | Cause::Idle, Some((line, refusal))) =
-        (ended.cause, awaited_limit(ended))
+    if matches!(ended.cause, Cause::TimedOut | Cause::Idle)
+        && let Some((line, refusal)) = awaited_limit(ended)
     {
         return Outcome::Unavailable(line, refusal);
     }
