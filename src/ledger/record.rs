@@ -2,7 +2,9 @@
 
 use super::error::LedgerError;
 use crate::model::{Event, json};
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The version that is written, and the highest that is read.
@@ -28,6 +30,9 @@ pub(super) fn parse(path: &Path, line: u64, text: &[u8]) -> Result<Record, Ledge
     };
     let not_json = |error: String| broken(format!("not JSON: {error}"));
     let text = std::str::from_utf8(text).map_err(|error| not_json(error.to_string()))?;
+    if let Some(record) = parse_usual(line, text) {
+        return Ok(record);
+    }
     let mut fields = match json::parse(text).map_err(|error| not_json(error.to_string()))? {
         Value::Object(fields) => fields,
         _ => return Err(not_json("not an object".to_owned())),
@@ -52,6 +57,33 @@ pub(super) fn parse(path: &Path, line: u64, text: &[u8]) -> Result<Record, Ledge
         source,
     })?;
     Ok(Record { seq, ts, event })
+}
+
+/// What every record begins with.
+#[derive(Deserialize)]
+struct Head<'t> {
+    v: u64,
+    seq: u64,
+    #[serde(borrow)]
+    ts: Cow<'t, str>,
+    #[serde(borrow)]
+    event: Cow<'t, str>,
+}
+
+/// A valid record of a known event, in less than half of the time that a map of its fields takes. `None` if it could be anything else.
+fn parse_usual(line: u64, text: &str) -> Option<Record> {
+    if json::needs_care(text.as_bytes()) {
+        return None;
+    }
+    let head: Head<'_> = serde_json::from_str(text).ok()?;
+    if head.v > VERSION || head.seq != line {
+        return None;
+    }
+    Some(Record {
+        seq: head.seq,
+        event: Event::parse_record(&head.event, text)?,
+        ts: head.ts.into_owned(),
+    })
 }
 
 fn take_number(fields: &mut Map<String, Value>, key: &str) -> Option<u64> {

@@ -2,8 +2,10 @@
 
 use super::error::{LedgerError, io_error};
 use super::record::{Record, parse};
+use rayon::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
+use std::io;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 
@@ -76,21 +78,69 @@ pub fn scan_from(
         torn_bytes: 0,
         ..last
     };
-    let mut line = Vec::new();
+    let mut block = Block::default();
     loop {
-        line.clear();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .map_err(io_error(path))? as u64;
-        if length == 0 {
+        let is_last = block.fill(&mut reader).map_err(io_error(path))?;
+        for (parsed, length) in block.parse(path, tail.records) {
+            visit(parsed?, tail.good_bytes);
+            tail.records += 1;
+            tail.good_bytes += length;
+        }
+        if is_last {
+            tail.torn_bytes = block.torn_bytes();
             return Ok(tail);
         }
-        if line.pop() != Some(b'\n') {
-            tail.torn_bytes = length;
-            return Ok(tail);
+    }
+}
+
+/// Lines that are parsed by several threads: parsing takes most of the time of a scan.
+#[derive(Default)]
+struct Block {
+    text: Vec<u8>,
+    /// The end of each whole line in `text`, behind its line end.
+    ends: Vec<usize>,
+}
+
+impl Block {
+    /// The size at which it is full.
+    const BYTES: usize = 1 << 20;
+    /// Fewer lines are not worth more threads.
+    const LINES_TO_SHARE_MIN: usize = 512;
+
+    /// Reads the next lines. Returns whether the end of the file is reached.
+    fn fill(&mut self, reader: &mut impl BufRead) -> io::Result<bool> {
+        self.text.clear();
+        self.ends.clear();
+        while self.text.len() < Self::BYTES {
+            reader.read_until(b'\n', &mut self.text)?;
+            if self.text.last() != Some(&b'\n') || self.ends.last() == Some(&self.text.len()) {
+                return Ok(true);
+            }
+            self.ends.push(self.text.len());
         }
-        visit(parse(path, tail.records + 1, &line)?, tail.good_bytes);
-        tail.records += 1;
-        tail.good_bytes += length;
+        Ok(false)
+    }
+
+    /// Its records with the lengths of their lines, in their order; `before` is the number of records before them.
+    fn parse(&self, path: &Path, before: u64) -> Vec<(Result<Record, LedgerError>, u64)> {
+        let parse_line = |at: usize| {
+            let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+            let line = &self.text[begin..self.ends[at]];
+            let number = before + at as u64 + 1;
+            (
+                parse(path, number, &line[..line.len() - 1]),
+                line.len() as u64,
+            )
+        };
+        let lines = 0..self.ends.len();
+        match lines.len() < Self::LINES_TO_SHARE_MIN {
+            true => lines.map(parse_line).collect(),
+            false => lines.into_par_iter().map(parse_line).collect(),
+        }
+    }
+
+    /// The bytes behind its last whole line.
+    fn torn_bytes(&self) -> u64 {
+        (self.text.len() - self.ends.last().copied().unwrap_or_default()) as u64
     }
 }

@@ -63,8 +63,8 @@ pub fn parse(text: &str) -> Result<Value, NotJson> {
     build(raw, text, 0)
 }
 
-/// Whether `serde_json` could change the value.
-fn needs_care(bytes: &[u8]) -> bool {
+/// Whether `serde_json` could change a value in `bytes`.
+pub fn needs_care(bytes: &[u8]) -> bool {
     let is_exponent = |window: &[u8]| {
         window[0].is_ascii_digit()
             && matches!(window[1], b'e' | b'E')

@@ -7,8 +7,8 @@ use super::pool_event::{FinishedAttempt, OpenAttempt, PoolEvent, Task};
 use super::report_socket::Hub;
 use super::worker_registry::{RegistryEntry, WorkerRegistry};
 use crate::job::{
-    AgentProtocol, Cause, Ended, Failure, Limits, LogEnd, LogFolder, Outcome, Printed, Printout, Reading,
-    ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
+    AgentProtocol, Cause, Ended, Failure, Limits, LogEnd, LogFolder, Outcome, Printed, Printout,
+    Reading, ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
 };
 use crate::model::{Fault, Session, Usage};
 use crate::platform::clock;

@@ -73,6 +73,15 @@ macro_rules! events {
                 Ok(event)
             }
 
+            /// Reads the event called `name` from a whole record, whose other fields are ignored, without a map in between.
+            /// `None` if it is not known or not valid: [`parse`](Self::parse) says why.
+            pub fn parse_record(name: &str, record: &str) -> Option<Self> {
+                match name {
+                    $($name => serde_json::from_str(record).ok().map(Event::$variant),)*
+                    _ => None,
+                }
+            }
+
             fn parse_rest(name: &str, body: Map<String, Value>) -> Result<Self, EventError> {
                 match name {
                     $($name => serde_json::from_value(Value::Object(body))
