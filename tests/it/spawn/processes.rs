@@ -54,6 +54,18 @@ fn what_all_attempts_print_is_kept_where_that_is_wanted_and_nothing_where_not() 
 }
 
 #[test]
+fn the_adapter_without_a_process_answers_an_empty_object_and_is_in_no_list() {
+    let sandbox = with_rows("id\n1\n2\n");
+    let said = "spawn in.csv -o out.csv --instruction work --adapter noop --id-column id";
+    sandbox.mesh(said).exits(0);
+    let wanted = "1 | completed | 1 | {}\n2 | completed | 1 | {}";
+    let columns = "item_id status attempt_count result_json";
+    assert_eq!(table(&sandbox, columns), wanted);
+    resume(&sandbox).exits(0);
+    assert!(!sandbox.mesh("adapters").exits(0).out.contains("noop"));
+}
+
+#[test]
 fn an_idle_worker_is_ended_and_an_active_one_is_not() {
     let sandbox = with_rows("id\nsilent\ntalking\n");
     let script = r#"if [ $1 = silent ]; then exec sleep 600; fi
