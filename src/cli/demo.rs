@@ -53,6 +53,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let preflight = run::prepare(&request(&repo, &answers))?;
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = args.home.create_run(context)?;
+    let _unstarted = folder.remove_unless_begun();
     terminal.talk(&preflight.preflight_line(folder.id()));
     let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
     let (code, report) = super::plan_run::drive(plan_run, terminal)?;

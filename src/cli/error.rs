@@ -1,5 +1,6 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
+use super::machine_fault;
 use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
@@ -326,8 +327,16 @@ impl CliError {
         }
     }
 
-    /// The exit code (CONTRACT, "Exit codes").
+    /// The exit code (CONTRACT, "Exit codes"). A machine that has no more space, memory or descriptors is no bad input.
     pub fn code(&self) -> u8 {
+        match (self.code_of_kind(), machine_fault::find(self)) {
+            (2 | 70, Some(_)) if matches!(self, CliError::RunFailed(_)) => 4,
+            (2 | 70, Some(_)) => 3,
+            (code, _) => code,
+        }
+    }
+
+    fn code_of_kind(&self) -> u8 {
         match self {
             CliError::Run(error) | CliError::RunFailed(error) => match error.kind() {
                 ErrorKind::Input => 2,
@@ -351,6 +360,11 @@ impl CliError {
     }
 
     fn hint(&self) -> Option<String> {
+        let machine = || machine_fault::advice(machine_fault::find(self)?).map(str::to_owned);
+        self.hint_of_kind().or_else(machine)
+    }
+
+    fn hint_of_kind(&self) -> Option<String> {
         match self {
             CliError::Eval(error) => error.hint(),
             CliError::Archive(error) => error.hint().map(str::to_owned),
@@ -504,6 +518,19 @@ pub fn with_causes(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use std::io;
+
+    #[test]
+    fn a_machine_that_fails_is_no_bad_input() {
+        let unreadable =
+            |number| CliError::unreadable("mesh.yaml")(io::Error::from_raw_os_error(number));
+        let (io_error, missing) = (5, 2);
+        assert_eq!(unreadable(io_error).code(), 3);
+        assert!(unreadable(io_error).hint().is_some());
+        assert_eq!(unreadable(missing).code(), 2);
+        assert_eq!(unreadable(missing).hint(), None);
+        let read = crate::job::JobError::Scratch(io::Error::from_raw_os_error(io_error));
+        assert_eq!(CliError::RunFailed(read.into()).code(), 4);
+    }
 
     #[test]
     fn an_export_of_a_run_that_can_not_be_read_is_not_an_unwritable_file() {

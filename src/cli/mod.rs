@@ -28,6 +28,7 @@ mod invoke;
 mod kept_patches;
 mod learnings;
 mod live_page;
+mod machine_fault;
 mod man;
 mod mcp;
 mod notices;

@@ -93,6 +93,7 @@ fn start(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = args.options.home.create_run(context)?;
+    let _unstarted = folder.remove_unless_begun();
     announce(&preflight, folder.id(), &context.terminal);
     Ok(Ok(PlanRun::begin(preflight, folder, lock)?))
 }

@@ -12,6 +12,7 @@ pub mod private;
 pub mod process;
 pub mod root_dir;
 pub mod sandbox;
+pub mod unix_socket;
 
 pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader};
 pub use durable::{Readers, is_temporary_name, parent, stage, sync_folder, write, write_private};

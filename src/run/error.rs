@@ -81,6 +81,16 @@ pub enum RunError {
         /// The id, as given.
         id: RunId,
     },
+    /// A new run was given the id of another one.
+    #[error("run `{id}` {}", match has_begun { true => "already exists", false => "was killed before it began" })]
+    RunExists {
+        /// The id, as given.
+        id: RunId,
+        /// Its folder.
+        path: PathBuf,
+        /// Whether it has a ledger.
+        has_begun: bool,
+    },
     /// The ledger can't be resumed from.
     #[error("run `{id}` can't be resumed: {why}")]
     NotResumable {
@@ -406,6 +416,12 @@ impl RunError {
                     .to_owned(),
             ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
+            RunError::RunExists {
+                id, path, has_begun,
+            } => Some(match has_begun {
+                true => format!("resume it: mesh resume {id}; or pass another --run-id"),
+                false => format!("remove `{}`, or pass another --run-id", path.display()),
+            }),
             RunError::NoRun { nearest: None, .. } => Some("list all runs: mesh runs list".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {
                 Some(format!("did you mean `{id}`? List all runs: mesh runs list"))

@@ -213,7 +213,7 @@ impl Source {
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(decoding) = &mut self.decoding else {
-            return self.raw.read(buffer);
+            return read_on(&mut self.raw, buffer);
         };
         let length = decoding.fill(&mut self.raw, buffer)?;
         if length == 0 && decoding.is_broken {
@@ -266,6 +266,16 @@ impl Read for Source {
     }
 }
 
+/// Reads, again if a signal interrupted it: the CSV reader would not.
+fn read_on(raw: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match raw.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            length => return length,
+        }
+    }
+}
+
 /// Decodes bytes to UTF-8.
 struct Decoding {
     encoding: &'static Encoding,
@@ -315,12 +325,7 @@ impl Decoding {
     fn refill(&mut self, raw: &mut impl Read) -> io::Result<()> {
         self.chunk.resize(CHUNK_BYTES, 0);
         self.from = 0;
-        let length = loop {
-            match raw.read(&mut self.chunk) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                length => break length?,
-            }
-        };
+        let length = read_on(raw, &mut self.chunk)?;
         self.chunk.truncate(length);
         self.is_at_end = length == 0;
         Ok(())

@@ -8,6 +8,7 @@
 use super::pool_event::{OpenAttempt, PoolEvent};
 use crate::job::{Failure, ResultCheck, hide_in_object};
 use crate::model::{ReportToken, RowId};
+use crate::platform::unix_socket;
 use crate::redact::Redactor;
 use crate::verdict::{Object, extract};
 use crossbeam_channel::{Sender, bounded};
@@ -25,8 +26,6 @@ use std::time::Duration;
 
 /// How long a connection may take to send its line, so that a silent one can't hold a thread forever.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest socket path that every Unix takes is about 100 bytes; a longer one moves to the temporary folder.
-const SOCKET_PATH_MAX: usize = 100;
 
 /// What a worker sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,7 +57,7 @@ pub struct Answer {
 pub(crate) struct Hub {
     path: PathBuf,
     shared: Arc<Shared>,
-    // Keeps the folder of a socket outside the run's folder.
+    // Keeps the folder of a socket outside the run's folder, where no socket can have a path as long as that.
     _elsewhere: Option<tempfile::TempDir>,
 }
 
@@ -85,7 +84,7 @@ impl Hub {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = unix_socket::listen(&path)?;
         // The folder is private already: no other user can connect in between.
         crate::platform::close(&path)?;
         let shared = Arc::new(Shared {
@@ -145,14 +144,14 @@ impl Drop for Hub {
             .closing
             .store(true, std::sync::atomic::Ordering::SeqCst);
         // Wakes the accept loop; otherwise the thread would wait for a connection forever.
-        let _ = UnixStream::connect(&self.path);
+        let _ = unix_socket::connect(&self.path);
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
 fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
     let path = folder.join("report.sock");
-    if path.as_os_str().len() <= SOCKET_PATH_MAX {
+    if unix_socket::takes(&path) {
         return Ok((path, None));
     }
     let elsewhere = tempfile::Builder::new()
@@ -324,7 +323,7 @@ const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
 
 /// The worker's side: sends one request and waits for the answer.
 pub fn send(socket: &Path, request: &Request) -> io::Result<Answer> {
-    let mut connection = match UnixStream::connect(socket) {
+    let mut connection = match unix_socket::connect(socket) {
         Ok(connection) => connection,
         Err(error)
             if matches!(

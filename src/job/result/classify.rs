@@ -30,10 +30,7 @@ impl Outcome {
     pub(crate) fn fault(&self, ended: Option<&Ended>) -> Option<Fault> {
         match self {
             Outcome::Unavailable(_, refusal) => Some(refusal.fault),
-            // An argument that is too long is the row's fault.
-            Outcome::Failed(Failure::SpawnFailed, text) => {
-                (!text.contains("rgument list too long")).then_some(Fault::Program)
-            }
+            Outcome::Failed(Failure::SpawnFailed, text) => spawn_fault(text),
             Outcome::Failed(Failure::WorkerExit, text) => {
                 ended.and_then(|ended| fault(ended, text))
             }
@@ -44,6 +41,20 @@ impl Outcome {
             _ => None,
         }
     }
+}
+
+/// An argument that is too long is the row's fault. Memory, processes or descriptors may run out for a while.
+fn spawn_fault(text: &str) -> Option<Fault> {
+    const RUN_OUT: [&str; 4] = [
+        "(os error 11)",
+        "(os error 12)",
+        "(os error 23)",
+        "(os error 24)",
+    ];
+    if RUN_OUT.iter().any(|number| text.contains(number)) {
+        return Some(Fault::Memory);
+    }
+    (!text.contains("rgument list too long")).then_some(Fault::Program)
 }
 
 /// The outage that the last message of a stream reports.
@@ -373,6 +384,8 @@ mod tests {
         let spawn = |text: &str| Outcome::Failed(Failure::SpawnFailed, text.to_owned()).fault(None);
         assert_eq!(spawn("No such file or directory"), Some(Fault::Program));
         assert_eq!(spawn("Argument list too long (os error 7)"), None);
+        let no_memory = "Cannot allocate memory (os error 12)";
+        assert_eq!(spawn(no_memory), Some(Fault::Memory));
     }
 
     #[test]

@@ -291,7 +291,9 @@ impl PlanRun {
         if !is_included {
             return Ok(false);
         }
-        if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
+        if action == Action::Integrate
+            && (self.has_to_wait(&plan, &unit)? || self.has_to_wait_for_previews(&unit, context))
+        {
             return Ok(false);
         }
         match &action {

@@ -31,9 +31,14 @@ impl PlanRun {
         self.follow.reload = Some(reload);
     }
 
-    /// Returns when the plan is another one, the run is asked to stop, or its wall-clock budget is used up.
+    /// To be called before a turn looks for ready tasks.
+    pub(super) fn note_plan(&mut self) {
+        self.follow.looked_at = self.follows().then(|| self.store.current().ok()).flatten();
+    }
+
+    /// Returns when the plan is another one than at [`note_plan`](Self::note_plan), the run is asked to stop, or its wall-clock budget is used up.
     pub(super) fn wait_for_tasks(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
-        let known = self.store.current().ok();
+        let known = self.follow.looked_at.take();
         let ended = self.state().units.len();
         if self.follow.said_at != Some(ended) {
             self.follow.said_at = Some(ended);

@@ -1,6 +1,8 @@
 //! What a run that follows its plan keeps between two turns of the loop.
 
+use crate::plan::Plan;
 use crate::run::budget_overrides::BudgetOverrides;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Limits that were changed outside since the last call; the error says why they can't be used.
@@ -14,6 +16,8 @@ pub(super) struct Follow {
     pub summed_up: Instant,
     /// How many tasks had ended when the run last said that it waits.
     pub said_at: Option<usize>,
+    /// The plan as it was before this turn looked for ready tasks. A change since then is not to be waited for.
+    pub looked_at: Option<Arc<Plan>>,
 }
 
 impl Default for Follow {
@@ -22,6 +26,7 @@ impl Default for Follow {
             reload: None,
             summed_up: Instant::now(),
             said_at: None,
+            looked_at: None,
         }
     }
 }

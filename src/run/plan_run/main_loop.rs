@@ -91,6 +91,7 @@ impl PlanRun {
         loop {
             self.begin_turn(context)?;
             self.forget_tree();
+            self.note_plan();
             if context.in_flight.has_ended() {
                 self.check_for_tampering(context)?;
             }

@@ -11,14 +11,22 @@ use super::context::Context;
 use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, PreviewInFlight};
 use super::reproduction::is_test;
-use crate::integrate::Preview;
+use crate::integrate::{Delivery, Preview};
 use crate::job::{Journal, Stop};
 use crate::model::{RowId, RowKey, UnitId, WaveNo};
 use crate::run::error::RunError;
+use crate::run::store::Unit;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl PlanRun {
+    /// Commands in the tree of a branch watch the user's tree, as those of a preview do. A preview can't look at it while the run
+    /// changes something, so none may be in flight then.
+    pub(super) fn has_to_wait_for_previews(&self, unit: &Unit, context: &Context<'_, '_>) -> bool {
+        let is_branch = self.settings.options.delivery == Delivery::Branch;
+        is_branch && !unit.is_held() && context.in_flight.is_validating()
+    }
+
     /// What was seen of the patch of row `id`, whose answer is `synthesis`; `None` if that is not known yet. Then its preview is in flight.
     pub(crate) fn preview(
         &self,

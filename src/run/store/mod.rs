@@ -12,6 +12,7 @@ pub mod task_holds;
 mod trash;
 mod tree_changes;
 mod unit;
+mod unstarted;
 mod wave;
 
 pub use answer_place::{AnswerPlace, Reported};

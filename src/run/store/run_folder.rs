@@ -94,16 +94,27 @@ impl RunFolder {
             let path = runs.join(id.as_str());
             match private::make_folder(&path) {
                 Ok(()) => {
-                    // The entry of the folder must survive a power failure as well.
-                    for folder in [home, &runs] {
-                        crate::platform::sync_folder(folder).map_err(RunError::io(folder))?;
-                    }
                     let folder = Self { path, id };
-                    folder.create_subfolders()?;
-                    return Ok(folder);
+                    return match folder.complete(home) {
+                        Ok(()) => Ok(folder),
+                        Err(error) => {
+                            let _ = std::fs::remove_dir_all(&folder.path);
+                            Err(error)
+                        }
+                    };
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && given.is_none() => {}
-                Err(error) => return Err(RunError::io(&path)(error)),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(RunError::io(&path)(error));
+                }
+                Err(_) if given.is_some() => {
+                    let has_begun = path.join("ledger.jsonl").exists();
+                    return Err(RunError::RunExists {
+                        id,
+                        path,
+                        has_begun,
+                    });
+                }
+                Err(_) => {}
             }
         }
         Err(RunError::io(&runs)(io::ErrorKind::AlreadyExists.into()))
@@ -117,7 +128,11 @@ impl RunFolder {
         }
     }
 
-    fn create_subfolders(&self) -> Result<(), RunError> {
+    /// The entry of the folder must survive a power failure as well.
+    fn complete(&self, home: &Path) -> Result<(), RunError> {
+        for folder in [home, self.runs()] {
+            crate::platform::sync_folder(folder).map_err(RunError::io(folder))?;
+        }
         for folder in [
             self.waves(),
             self.path.join("units"),

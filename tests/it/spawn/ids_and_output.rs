@@ -203,3 +203,19 @@ fn runs_are_listed_and_shown() {
       show a row: mesh runs show RUN --row b
     ");
 }
+
+#[test]
+fn a_run_id_that_is_taken_is_named_with_the_way_on() {
+    let sandbox = with_rows("id\na\n");
+    let options = "--run-id R --force";
+    spawn(&sandbox, options, "echo {}").exits(0);
+    let said = spawn(&sandbox, options, "echo {}").exits(2);
+    assert_snapshot!(said.err, @r"
+    error: run `R` already exists
+    hint: resume it: mesh resume R; or pass another --run-id
+    ");
+    // As it is after a kill at the very beginning.
+    std::fs::remove_file(sandbox.mesh_home().join("runs/R/ledger.jsonl")).expect("a ledger");
+    let said = spawn(&sandbox, options, "echo {}").exits(2);
+    said.err_has("error: run `R` was killed before it began\nhint: remove `");
+}

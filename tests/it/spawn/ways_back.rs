@@ -17,6 +17,26 @@ fn every_reporting_channel_gives_the_same_result() {
     }
 }
 
+/// Too long for a socket: nothing of it may be in the temporary folder, where a killed run would leave it.
+#[test]
+fn a_report_comes_back_whatever_the_length_of_the_path_of_the_run() {
+    let sandbox = with_rows("id\na\n");
+    let home = sandbox.beside(&"h".repeat(150));
+    let temporary = sandbox.beside("temporary");
+    std::fs::create_dir(&temporary).expect("a folder");
+    let script = r#""$MESH" report-result --result '{"n":1}' >&2
+        printf '%s' "$MESH_REPORT_SOCKET" >socket; ls -A "$TMPDIR" >listed"#;
+    sandbox
+        .command(arguments("--env MESH", &["sh", "-c", script]))
+        .env("MESH_HOME", &home)
+        .env("TMPDIR", &temporary)
+        .run_to_end()
+        .exits(0);
+    assert_eq!(ended(&sandbox), r#"completed | 1 |  | {"n":1}"#);
+    assert!(Path::new(&sandbox.read("socket")).starts_with(&home));
+    assert_eq!(sandbox.read("listed"), "");
+}
+
 #[test]
 fn a_report_counts_before_the_file_and_the_file_before_the_output() {
     let report = r#""$MESH" report-result --result '{"via":"report"}' >/dev/null;"#;
