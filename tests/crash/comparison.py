@@ -88,12 +88,14 @@ def slice_results(path):
 
 
 def names(world, is_final=False):
-    """Every file and folder of the world but git's objects, the logs of attempts, what a restore has kept, and the record of children. The answers
+    """Every file and folder of the world but git's objects, the logs of attempts, what a restore has kept, and the record of children, and the
+    scratch folder of a slice in the temporary folder, which is removed when the same slice is started again. The answers
     and the world's own files are not written by mesh. Until the end, runs that were killed before they began may be there."""
     skip = {"objects", "answers", "saved", "logs", "aside", "writers", "stores"}
     if not is_final:
         skip |= {folder.name for folder in world.root.glob("state/runs/*") if not world.started(folder.name)}
-    return sorted({world.relative(str(path)) for path in below(world.root, skip)})
+    found = {world.relative(str(path)) for path in below(world.root, skip)}
+    return sorted(name for name in found if not name.startswith("tmp/mesh-"))
 
 
 def below(folder, skip):

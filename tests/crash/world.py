@@ -137,6 +137,7 @@ RANDOM_PARTS = [
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "TIME"),
     (re.compile(r"\blrn-TIME-[0-9a-f]{8}\b"), "lrn-ID"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\bmesh-[0-9a-f]{20}\b"), "mesh-ID"),
     (re.compile(r"\b[0-9a-f]{40}\b|\b[0-9a-f]{64}\b"), "HASH"),
 ]
 

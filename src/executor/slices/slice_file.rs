@@ -204,6 +204,7 @@ fn try_claim(
     })?;
     durable::remove_strays(&next.path).map_err(SliceError::io(&next.path))?;
     for old in &earlier {
+        durable::remove_strays(&old.path).map_err(SliceError::io(&old.path))?;
         fs::remove_file(&old.path).map_err(SliceError::io(&old.path))?;
     }
     drop(locked);

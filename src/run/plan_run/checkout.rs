@@ -75,8 +75,10 @@ impl PlanRun {
             }
         }
         crate::workspace::remove(&path).map_err(RunError::io(&path))?;
-        crate::platform::make_folders(&path).map_err(RunError::io(&path))?;
         crate::platform::create(&unfinished).map_err(RunError::io(&unfinished))?;
+        // Before the tree: after a power failure a part of it must not be there without the file.
+        crate::platform::sync_folder(self.folder.path()).map_err(RunError::io(&unfinished))?;
+        crate::platform::make_folders(&path).map_err(RunError::io(&path))?;
         self.repo.borrowed(&path, &tip)?.check_out()?;
         std::fs::remove_file(&unfinished).map_err(RunError::io(&unfinished))?;
         // By the name that git gives it, with links resolved.
