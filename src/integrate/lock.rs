@@ -218,7 +218,8 @@ impl RepoLock {
         };
         match lock.pending_run()? {
             Some(pending)
-                if run_folder != Some(&pending) && pending.join("ledger.jsonl").exists() =>
+                if run_folder != Some(&pending)
+                    && pending.join("ledger.jsonl").try_exists().unwrap_or(true) =>
             {
                 Err(IntegrateError::Pending {
                     run_folder: pending,

@@ -154,7 +154,7 @@ impl Store {
         let folder = durable::parent(&self.file);
         fs::create_dir_all(folder).map_err(|cause| io_error("create", folder, cause))?;
         let lock = Lock::acquire(&self.file)?;
-        if self.file.exists() {
+        if self.exists()? {
             if replace {
                 self.rewrite(&lock, &MutateOptions::default(), |plan| {
                     plan.replace(Vec::new())
@@ -201,7 +201,7 @@ impl Store {
         let _lock = Lock::acquire(&self.file)?;
         let is_lost = match self.read_stream() {
             Ok((_, found)) => found.watermark < last.watermark,
-            Err(_) => !self.file.exists(),
+            Err(_) => matches!(self.file.try_exists(), Ok(false)),
         };
         if is_lost {
             let stream = last.stream();
@@ -378,11 +378,15 @@ impl Store {
 
     /// Refuses a missing file, so that a mistyped path creates no lock file.
     fn must_exist(&self) -> Result<(), PlanError> {
-        if self.file.exists() {
-            Ok(())
-        } else {
-            Err(not_found(&self.file))
+        match self.exists()? {
+            true => Ok(()),
+            false => Err(not_found(&self.file)),
         }
+    }
+
+    fn exists(&self) -> Result<bool, PlanError> {
+        let found = self.file.try_exists();
+        found.map_err(|cause| io_error("read", &self.file, cause))
     }
 }
 

@@ -21,7 +21,12 @@ const FOREIGN: [&str; 9] = [
 ];
 
 /// Pages for those who build `mesh`; they speak of other programs as well.
-const FOR_BUILDERS: [&str; 3] = ["ARCHITECTURE.md", "BENCHMARKS.md", "SIMULATION.md"];
+const FOR_BUILDERS: [&str; 4] = [
+    "ARCHITECTURE.md",
+    "BENCHMARKS.md",
+    "RELIABILITY.md",
+    "SIMULATION.md",
+];
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -31,7 +31,8 @@ pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         let is_old = || Some(modified_ms(&path)? < before_ms);
-        if !path.is_dir() || path.join("ledger.jsonl").exists() || is_old() != Some(true) {
+        let has_begun = path.join("ledger.jsonl").try_exists().unwrap_or(true);
+        if !path.is_dir() || has_begun || is_old() != Some(true) {
             continue;
         }
         count += 1;

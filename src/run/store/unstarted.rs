@@ -15,8 +15,9 @@ impl RunFolder {
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        let has_begun = self.0.ledger().exists() && !matches!(self.0.kind(), Ok(None));
-        if !has_begun {
+        // A ledger that can't be looked at is that of a run.
+        let is_missing = matches!(self.0.ledger().try_exists(), Ok(false));
+        if is_missing || matches!(self.0.kind(), Ok(None)) {
             // What can't be removed is removed by `mesh runs gc`.
             let _ = fs::remove_dir_all(self.0.path());
         }
@@ -45,5 +46,10 @@ mod tests {
             drop(folder.remove_unless_begun());
             assert_eq!(folder.path().exists(), is_kept, "{ledger:?}");
         }
+        // A disk that fails at this moment must not cost a run.
+        let folder = create();
+        std::os::unix::fs::symlink("ledger.jsonl", folder.ledger()).expect("a link to itself");
+        drop(folder.remove_unless_begun());
+        assert!(folder.path().exists());
     }
 }
