@@ -10,8 +10,7 @@
 use super::error::IntegrateError;
 use super::joined::{JoinFolder, OpenChange};
 use crate::model::RunId;
-use crate::platform::durable;
-use crate::platform::{Repo, clock, process};
+use crate::platform::{Repo, clock, durable, process};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
