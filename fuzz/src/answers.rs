@@ -1,5 +1,6 @@
 //! Answers: the object that is picked from a worker's output stands in it as JSON, is picked again when it is all there is, and words
-//! around it change nothing. A text that is one JSON object is that object.
+//! around it change nothing. A text that is one JSON object is that object. Of two objects the last one is the answer, and one in
+//! reasoning, in a patch, in code or in a list is none.
 //!
 //! The input is the output, then a JSON Schema.
 
@@ -17,6 +18,7 @@ pub fn check(data: &[u8]) {
     if let Ok(picked) = &picked {
         stands_in(output, &picked.object);
         is_picked_alone(&picked.object);
+        counts_by_its_place(&picked.object);
     }
     if let Ok(whole) = object(output) {
         let picked = picked.as_ref().map(|picked| &picked.object);
@@ -59,6 +61,49 @@ fn is_picked_alone(object: &Object) {
 
 fn object_of(text: &str) -> Option<Object> {
     object(text.as_bytes()).ok()
+}
+
+/// The most brackets of an object that is put into others: parsers have a limit on nesting.
+const BRACKETS_MAX: usize = 100;
+
+/// What stands around an object decides whether it is the answer.
+fn counts_by_its_place(object: &Object) {
+    let text = Value::Object(object.clone()).to_string();
+    let lower = text.to_lowercase();
+    let may_be_a_tag = |word: &&str| lower.contains(*word);
+    let is_deep = text.matches(['{', '[']).count() > BRACKETS_MAX;
+    if is_deep
+        || ["think", "thought", "reason", "<|"]
+            .iter()
+            .any(may_be_a_tag)
+    {
+        return;
+    }
+    let other = r#"{"zz":1}"#;
+    let picked = |text: &str| any(text.as_bytes()).ok().map(|picked| picked.object);
+    for text in [
+        format!("{text}\n{other}\n"),
+        format!("```json\n{text}\n```\nOr:\n```json\n{other}\n```\n"),
+        format!("{other}\n<think>{text}</think>"),
+        format!("{other}\n```diff\n {text}\n```\n"),
+    ] {
+        assert_eq!(picked(&text), object_of(other), "{text}");
+    }
+    for text in [
+        format!("{other}\n\n{text}\n"),
+        format!("```json\n{other}\n```\nOr:\n```\n{text}\n```\n"),
+        format!("<think>{other}</think>\n{text}"),
+    ] {
+        assert_eq!(picked(&text).as_ref(), Some(object), "{text}");
+    }
+    for text in [
+        format!("<think>{text}</think>"),
+        format!("```diff\n {text}\n```\n"),
+        format!("```python\nf({text})\n```\n"),
+        format!("[{text}]"),
+    ] {
+        assert_eq!(picked(&text), None, "{text}");
+    }
 }
 
 fn words_change_nothing(output: &[u8], picked: &Result<Picked, NoAnswer>) {

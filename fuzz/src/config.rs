@@ -1,7 +1,9 @@
-//! `mesh.yaml`: accepted or refused with a line of the file; what is accepted is the same when its options are written out again.
+//! `mesh.yaml`: refused with the line of the key, or accepted with the values that plain YAML gives; written out again, the options
+//! are the same.
 
 use crate::{parts, scratch};
 use mesh::config::{Config, ConfigError, FILE_NAME};
+use serde_yaml::Value;
 use std::collections::BTreeMap;
 
 /// Checks one input.
@@ -12,6 +14,7 @@ pub fn check(data: &[u8]) {
         Ok(config) => config,
         Err(error) => return refused(&error, data),
     };
+    as_plain_yaml(&config, data);
     let known = config.check_options(|_| true);
     assert!(known.is_ok());
     let unknown = config.check_options(|_| false);
@@ -28,10 +31,29 @@ pub fn check(data: &[u8]) {
     assert_eq!(again.options, config.options, "{written}");
 }
 
+/// An option has all its values, and texts as they are.
+fn as_plain_yaml(config: &Config, data: &[u8]) {
+    let yaml: Value = serde_yaml::from_str(&parts::text(data)).unwrap_or_default();
+    for (name, values) in &config.options {
+        let expected = match &yaml[name.as_str()] {
+            Value::Sequence(expected) => expected.clone(),
+            single => vec![single.clone()],
+        };
+        assert_eq!(values.len(), expected.len(), "`{name}`");
+        for (value, expected) in values.iter().zip(&expected) {
+            let is_same = |text: &str| text == value;
+            assert!(expected.as_str().is_none_or(is_same), "`{name}`: {value}");
+        }
+    }
+}
+
 /// A refusal is one line that names a line of the file.
 fn refused(error: &ConfigError, data: &[u8]) {
     let message = error.to_string();
-    let ConfigError::Invalid { at, .. } = error else {
+    let ConfigError::Invalid {
+        at, message: why, ..
+    } = error
+    else {
         assert!(std::str::from_utf8(data).is_err(), "{message}");
         return;
     };
@@ -44,5 +66,15 @@ fn refused(error: &ConfigError, data: &[u8]) {
         let breaks = text.matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
         // The parser counts the end of the file as a line.
         assert!((1..=breaks.count() + 2).contains(&line), "{message}");
+        // With a column it is the place of a fault of syntax. A key that is spelled in another way is said to be on the first line.
+        if line > 1 && !at.contains("column") {
+            let name = text.lines().nth(line - 1).expect("a line of the file");
+            let name = name.split(':').next().unwrap_or_default().trim_end();
+            let name = name.trim_matches(['"', '\'']);
+            assert!(
+                why.contains(&format!("`{name}`")),
+                "`{name}` there: {message}"
+            );
+        }
     }
 }

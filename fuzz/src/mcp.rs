@@ -35,6 +35,7 @@ pub fn check(data: &[u8]) {
     served.expect("streams in memory");
     let output = written.0.lock().expect("one thread").clone();
     as_json_rpc(&input, &output);
+    outside_is_refused(data, &output);
     let outside = std::fs::read_dir(folders().join("outside")).expect("a folder");
     let outside: Vec<PathBuf> = outside.flatten().map(|entry| entry.path()).collect();
     assert_eq!(outside, [folders().join("outside/secret.csv")]);
@@ -44,7 +45,9 @@ pub fn check(data: &[u8]) {
     assert!(!shown, "a file outside was shown");
 }
 
-const SECRET: &str = "id\n4e8f1c\n";
+const SECRET: &str = "id,4e8f1c\n1,x\n";
+/// A program that does not exist.
+const NO_PROGRAM: &str = "no-such-program";
 
 /// A folder with the server's root, its runs, and a folder outside of both.
 fn folders() -> &'static Path {
@@ -69,7 +72,7 @@ fn folders() -> &'static Path {
 
 fn server() -> Server {
     let settings = Settings {
-        program: folders().join("no-such-program"),
+        program: folders().join(NO_PROGRAM),
         root: Root::open(&folders().join("root")).expect("a folder"),
         home: folders().join("home"),
         worker_options: Vec::new(),
@@ -116,6 +119,31 @@ fn as_json_rpc(input: &[u8], output: &[u8]) {
         is_last_answered,
         "the server does not answer any more: {text}"
     );
+}
+
+/// A call with a path that leads out of the root does not get as far as a job, which here fails with the name of its program.
+fn outside_is_refused(data: &[u8], output: &[u8]) {
+    let leads_out = |line: &[u8]| {
+        let call: Value = serde_json::from_slice(line).ok()?;
+        let arguments = &call["params"]["arguments"];
+        let paths = ["csv_path", "output_csv_path", "answers_path", "plan_file"];
+        let mut paths = paths.iter().filter_map(|name| arguments[name].as_str());
+        let is_out = paths.any(|path| path.starts_with("../") || path.starts_with("link/"));
+        is_out.then(|| call["id"].to_string())
+    };
+    let lines = || data.split(|byte| *byte == b'\n');
+    let all: Vec<String> = lines().flat_map(ids).collect();
+    for id in lines().filter_map(leads_out) {
+        // The answers to a repeated id can't be told apart.
+        if all.iter().filter(|known| **known == id).count() > 1 {
+            continue;
+        }
+        for line in String::from_utf8_lossy(output).lines() {
+            let answer: Value = serde_json::from_str(line).expect("a line is JSON");
+            let is_started = answer["id"].to_string() == id && line.contains(NO_PROGRAM);
+            assert!(!is_started, "a path outside was accepted: {line}");
+        }
+    }
 }
 
 /// The ids of a line, as JSON; of an object with a repeated key, all of them.

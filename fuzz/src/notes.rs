@@ -47,6 +47,9 @@ pub fn check(data: &[u8]) {
         Ok(&*written),
         "written twice it changes"
     );
+    if found.is_ok() {
+        same_around(&notes, &written);
+    }
     if matches!(found, Err(MetadataError::Missing { .. })) {
         assert!(written.ends_with(&*notes), "the notes change: {written:?}");
     }
@@ -77,19 +80,38 @@ fn in_the_notes(error: &MetadataError, notes: &str) {
     }
 }
 
-/// The lines before and behind the block, which both texts have, are the same.
+/// The text before and behind the block, which both have, is the same.
 fn same_around(notes: &str, written: &str) {
-    let outside = |text: &str| {
-        let is_fence = |line: &&str| line.trim_start_matches([' ', '`', '~']).starts_with("mesh");
-        let before: Vec<String> = text
-            .lines()
-            .take_while(|line| !is_fence(line))
-            .map(str::to_owned)
-            .collect();
-        before
-    };
-    let is_fenced = |text: &str| text.contains("mesh");
-    if is_fenced(notes) && is_fenced(written) {
-        assert_eq!(outside(notes), outside(written));
+    if let Some(outside) = outside(notes) {
+        assert_eq!(Some(outside), self::outside(written), "{written:?}");
     }
+}
+
+/// The text before the opening fence, and from the end of the closing one on; `None` if another fence comes first.
+fn outside(text: &str) -> Option<(&str, &str)> {
+    let mut at = 0;
+    let mut opened: Option<(usize, &str)> = None;
+    for line in text.split_inclusive('\n') {
+        let begin = at;
+        at += line.len();
+        let bare = line.trim_start_matches(' ');
+        let marks = match bare.chars().next() {
+            Some(mark @ ('`' | '~')) => &bare[..bare.len() - bare.trim_start_matches(mark).len()],
+            _ => continue,
+        };
+        let info = bare[marks.len()..].trim_matches([' ', '\t', '\r', '\n']);
+        if marks.len() < 3 || line.len() - bare.len() > 3 {
+            continue;
+        }
+        match opened {
+            None if info == "mesh" => opened = Some((begin, marks)),
+            None => return None,
+            Some((opening, open)) if info.is_empty() && marks.starts_with(open) => {
+                let end = begin + line.trim_end_matches(['\r', '\n']).len();
+                return Some((&text[..opening], &text[end..]));
+            }
+            Some(_) => {}
+        }
+    }
+    None
 }

@@ -1,4 +1,5 @@
-//! Plan files: what is read survives a rewrite with all its fields, a snapshot and a repair; a change of one item changes nothing else.
+//! Plan files: the items are those of a fold over plain JSON; what is read survives a rewrite with all its fields, a snapshot and a
+//! repair; a change of one item changes nothing else.
 
 use crate::{parts, scratch};
 use mesh::plan::view::{Format, Selection};
@@ -10,6 +11,7 @@ pub fn check(data: &[u8]) {
     let store = Store::at(scratch::file("plan.jsonl", data));
     match store.read() {
         Ok(plan) => {
+            as_folded(&plan, data);
             views_are_text(&plan);
             snapshot_is_read_back(&plan);
             changes_are_written(&store, data, &plan);
@@ -31,6 +33,79 @@ fn options() -> MutateOptions {
 
 fn json(plan: &Plan) -> String {
     serde_json::to_string(plan.items()).expect("items are JSON")
+}
+
+/// Reading gives the items of the records, in their order, with all their fields.
+fn as_folded(plan: &Plan, data: &[u8]) {
+    let Some(folded) = by_plain_json(data) else {
+        return;
+    };
+    let ids: Vec<&str> = plan.items().iter().map(|item| item.id().as_str()).collect();
+    let expected: Vec<&str> = folded.iter().map(id).collect();
+    assert_eq!(ids, expected);
+    for (item, expected) in plan.items().iter().zip(&folded) {
+        let normal: Item = expected.to_string().parse().expect("an item of a plan");
+        let value = |item: &Item| serde_json::to_value(item).expect("JSON");
+        let (item, normal) = (value(item), value(&normal));
+        assert_eq!(item, normal, "another item than the records give");
+        let fields = expected.as_object().expect("an item");
+        assert!(fields.keys().all(|name| item.get(name).is_some()), "{item}");
+    }
+}
+
+fn id(item: &Value) -> &str {
+    item["id"].as_str().unwrap_or_default().trim()
+}
+
+/// The items after all records; `None` if a record has a form that this fold leaves out.
+fn by_plain_json(data: &[u8]) -> Option<Vec<Value>> {
+    let mut items: Vec<Value> = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        let mut record: Value = serde_json::from_slice(line).ok()?;
+        let lane = record.get("lane").or_else(|| record.get("kind"));
+        let op = match lane.and_then(Value::as_str) {
+            Some("checkpoint") => "replace",
+            _ => record["op"].as_str()?,
+        };
+        let field = match op {
+            "init" => continue,
+            "replace" | "replace_all" => {
+                items = record["items"].as_array()?.clone();
+                continue;
+            }
+            "upsert" | "upsert_item" => {
+                let item = record["item"].take();
+                match items.iter_mut().find(|known| id(known) == id(&item)) {
+                    Some(known) => *known = item,
+                    None => items.push(item),
+                }
+                continue;
+            }
+            "remove" => {
+                items.retain(|item| id(item) != id(&record));
+                continue;
+            }
+            "set_status" => "status",
+            "set_deps" => "deps",
+            "set_notes" => "notes",
+            "add_comment" | "append_comment" | "comment" if record["comment"].is_object() => {
+                "comment"
+            }
+            _ => return None,
+        };
+        let value = record[field].take();
+        let changed = items.iter_mut().find(|item| id(item) == id(&record))?;
+        match (field, changed["comments"].as_array_mut()) {
+            ("comment", Some(comments)) => comments.push(value),
+            ("comment", None) => changed["comments"] = Value::Array(vec![value]),
+            _ => changed[field] = value,
+        }
+    }
+    Some(items)
 }
 
 fn views_are_text(plan: &Plan) {
@@ -78,6 +153,11 @@ fn changes_are_written(store: &Store, data: &[u8], plan: &Plan) {
     };
     let read = store.read().expect("what was written");
     assert_eq!(json(&read), json(&changed));
+    let written = std::fs::read(store.file()).expect("a file");
+    assert!(
+        largest_number(&written) > largest_number(data),
+        "a number is given twice"
+    );
     let others = |plan: &Plan| -> Vec<Item> { plan.items().iter().skip(1).cloned().collect() };
     let text = |items: Vec<Item>| serde_json::to_string(&items).expect("JSON");
     assert_eq!(
@@ -99,6 +179,15 @@ fn changes_are_written(store: &Store, data: &[u8], plan: &Plan) {
             "read, written and read it is another plan"
         );
     }
+}
+
+/// The largest number of a record.
+fn largest_number(data: &[u8]) -> Option<u64> {
+    let number = |line: &[u8]| {
+        let record: Value = serde_json::from_slice(line).ok()?;
+        record["seq"].as_u64()
+    };
+    data.split(|byte| *byte == b'\n').filter_map(number).max()
 }
 
 /// A repair gives a valid plan, or changes nothing.

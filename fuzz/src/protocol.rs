@@ -58,6 +58,7 @@ fn drive(protocol: &Protocol, answers: &[u8]) {
         protocol,
         state: UnitState::default(),
         answers: answers.iter(),
+        votes: 0,
         has_metadata: protocol.hydration.is_none(),
     };
     // Each round of each cycle, its rows asked twice, and its count.
@@ -75,6 +76,8 @@ struct Unit<'p> {
     protocol: &'p Protocol,
     state: UnitState,
     answers: std::slice::Iter<'p, u8>,
+    /// How often it was voted.
+    votes: u32,
     has_metadata: bool,
 }
 
@@ -211,6 +214,11 @@ impl Unit<'_> {
             _ => Vec::new(),
         };
         let candidates: Vec<&Role> = candidates.iter().map(|candidate| candidate.role).collect();
+        self.votes += 1;
+        assert!(
+            self.votes <= gate.retries + 1,
+            "voted once more than allowed"
+        );
         let answers = self.state.current_answers();
         let votes = self.protocol.voters().iter().map(|role| {
             let vote = match answers.get(role) {
@@ -226,8 +234,38 @@ impl Unit<'_> {
             &candidates,
             votes,
         );
-        assert!(tally.agree <= self.protocol.voters().len() as u32);
-        assert!(!tally.consensus || tally.agree >= gate.threshold);
+        let given = self.protocol.voters().iter().filter_map(|role| {
+            let Answer::Accepted(value) = answers.get(role)? else {
+                return None;
+            };
+            Some(value["vote"].as_str().unwrap_or_default())
+        });
+        as_counted(
+            &tally,
+            gate.threshold,
+            &candidates,
+            &given.collect::<Vec<_>>(),
+        );
         self.state.record_tally(tally);
     }
+}
+
+/// The count, by nothing but the texts of the votes that were given.
+fn as_counted(tally: &Tally, threshold: u32, candidates: &[&Role], given: &[&str]) {
+    let votes_for = |wanted: &str| given.iter().filter(|vote| **vote == wanted).count() as u32;
+    let is_candidate = |vote: &&&str| candidates.iter().any(|role| role.as_str() == **vote);
+    let for_none = (given.len() - given.iter().filter(is_candidate).count()) as u32;
+    let (wanted, is_refused) = match &tally.chosen {
+        Some(chosen) => (chosen.as_str(), votes_for(chosen.as_str()) < for_none),
+        None => ("agree", false),
+    };
+    assert_eq!(tally.chosen.is_some(), !candidates.is_empty());
+    assert_eq!(tally.agree, votes_for(wanted), "{given:?}");
+    let most = candidates.iter().map(|role| votes_for(role.as_str())).max();
+    assert!(most.is_none_or(|most| most == tally.agree), "{given:?}");
+    assert_eq!(
+        tally.consensus,
+        tally.agree >= threshold && !is_refused,
+        "{given:?}"
+    );
 }

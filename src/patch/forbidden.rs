@@ -1,5 +1,10 @@
 //! What no patch may do to a path.
 
+/// Limit of the name of a file or folder, in bytes, as in Linux.
+pub(super) const NAME_BYTES_MAX: usize = 255;
+/// Limit of a path, in bytes: half of what Linux takes. The other half is for the folder of the repository and of its copies.
+pub(super) const PATH_BYTES_MAX: usize = 2048;
+
 /// Why a path may not be changed, or not in this way. Continues the sentence "the patch touches `path`, which …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
@@ -15,6 +20,18 @@ pub enum Forbidden {
     /// Bidirectional control characters, which make a path look like another one.
     #[error("holds characters that change the direction of text")]
     Direction,
+    /// A part that no file system takes as a name.
+    #[error("has a name of {bytes} bytes; file systems take at most {NAME_BYTES_MAX}")]
+    LongName {
+        /// The size of that part.
+        bytes: usize,
+    },
+    /// A path that leaves too little room for the folder of the repository.
+    #[error("has {bytes} bytes; a path has at most {PATH_BYTES_MAX}")]
+    LongPath {
+        /// The size of the path.
+        bytes: usize,
+    },
     /// The file of learnings.
     #[error("belongs to the learnings")]
     Learnings,

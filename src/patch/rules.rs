@@ -3,7 +3,7 @@
 use super::binary::{Sizes, sizes};
 use super::change::{Change, Content};
 use super::error::PatchError;
-use super::forbidden::Forbidden;
+use super::forbidden::{Forbidden, NAME_BYTES_MAX, PATH_BYTES_MAX};
 use super::limits::Limits;
 use super::read::Binary;
 use super::spelling::{is_codex_plan, is_in_git_folder, lies_below};
@@ -137,8 +137,18 @@ fn forbidden_path(path: &str) -> Option<Forbidden> {
     } else if is_codex_plan(path) {
         Some(Forbidden::Plan)
     } else {
-        None
+        too_long(path)
     }
+}
+
+/// Found here, and not by the one who writes the file when others are written already.
+fn too_long(path: &str) -> Option<Forbidden> {
+    let longest = path.split('/').map(str::len).max().unwrap_or_default();
+    if longest > NAME_BYTES_MAX {
+        return Some(Forbidden::LongName { bytes: longest });
+    }
+    let bytes = path.len();
+    (bytes > PATH_BYTES_MAX).then_some(Forbidden::LongPath { bytes })
 }
 
 /// The characters with `Bidi_Control`.

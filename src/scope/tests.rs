@@ -112,6 +112,7 @@ fn a_path_meets_what_is_spelled_out_below_it() {
     assert!(meet(&["src"], &["src/a.rs"]));
     assert!(meet(&["src"], &["Src/**"]));
     assert!(meet(&["src"], &["src/deep/*.rs"]));
+    assert!(meet(&["src"], &["src/"]));
     assert!(!meet(&["src"], &["srcs/a.rs"]));
     assert!(!meet(&["src/a.rs"], &["**/*.md"]));
 }

@@ -91,6 +91,31 @@ fn paths_that_nobody_may_touch() {
 }
 
 #[test]
+fn paths_longer_than_a_file_system_takes() {
+    let deep = |bytes: usize| "d/".repeat(bytes / 2 - 1) + "dd";
+    for (path, why) in [
+        (
+            "n".repeat(256),
+            "has a name of 256 bytes; file systems take at most 255",
+        ),
+        (
+            format!("dir/{}/x", "\u{e4}".repeat(128)),
+            "has a name of 256 bytes",
+        ),
+        (deep(2050), "has 2050 bytes; a path has at most 2048"),
+    ] {
+        let refused = forbidden(&edit(&path));
+        assert!(refused.contains(why), "{refused}");
+        let renamed = format!("diff --git a/x b/{path}\nrename from x\nrename to {path}\n");
+        assert_eq!(forbidden(&renamed), refused);
+    }
+    for path in ["n".repeat(255), deep(2048)] {
+        let new = format!("--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n");
+        assert!(fitted(&new).is_ok(), "{path}");
+    }
+}
+
+#[test]
 fn paths_outside_the_scope_on_either_side() {
     let of_scope = |text: &str| match examined(text, &["x"], Limits::default()) {
         Err(error @ PatchError::OutOfScope { .. }) => error.to_string(),
