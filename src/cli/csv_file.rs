@@ -1,4 +1,4 @@
-//! A CSV file as a whole, for the small ones that a command reads at once.
+//! A CSV file that a command reads itself.
 
 use super::error::CliError;
 use crate::job::JobError;
@@ -6,28 +6,33 @@ use crate::run::RunError;
 use crate::table::{ReadOptions, Reader, TableError};
 use std::path::Path;
 
-/// A CSV with a header.
+/// A CSV with a header, read at once; for small ones.
 pub struct CsvFile {
     pub header: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    /// The line on which each row begins.
-    pub lines: Vec<u64>,
 }
 
 impl CsvFile {
     /// Reads the file at `path`; messages call it `name`.
     pub fn read(path: &Path, name: &Path) -> Result<Self, CliError> {
-        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
-        let mut reader = Reader::open(path, name, &ReadOptions::default()).map_err(table)?;
-        let (mut rows, mut lines) = (Vec::new(), Vec::new());
-        while let Some(row) = reader.next_row().map_err(table)? {
+        let mut reader = open(path, name)?;
+        let mut rows = Vec::new();
+        while let Some(row) = reader.next_row().map_err(unreadable)? {
             rows.push(row);
-            lines.push(reader.line());
         }
         Ok(Self {
             header: reader.header().to_vec(),
             rows,
-            lines,
         })
     }
+}
+
+/// Opens the file at `path`, to be read row by row; messages call it `name`.
+pub fn open(path: &Path, name: &Path) -> Result<Reader, CliError> {
+    Reader::open(path, name, &ReadOptions::default()).map_err(unreadable)
+}
+
+/// The error of a command for one of its file.
+pub fn unreadable(error: TableError) -> CliError {
+    RunError::from(JobError::Table(error.fixed())).into()
 }

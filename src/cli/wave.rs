@@ -3,7 +3,7 @@
 use super::args::{LintArgs, WaveCommand};
 use super::call_file::read_call;
 use super::context::Context;
-use super::csv_file::CsvFile;
+use super::csv_file;
 use super::error::CliError;
 use super::terminal::Tone;
 use crate::ledger;
@@ -11,7 +11,7 @@ use crate::model::Event;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
 use crate::run::{ProtocolSearchPath, Protocols};
-use crate::wave::{LintInput, Problem, Team, lint};
+use crate::wave::{Lint, LintInput, Problem, Team};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -81,17 +81,22 @@ fn lint_one(
     context: &Context,
 ) -> Result<(usize, Vec<Problem>), CliError> {
     let path = context.folder.join(name);
-    let table = CsvFile::read(&path, name)?;
+    let mut reader = csv_file::open(&path, name)?;
     let call = read_call(&path)?;
-    let problems = lint(LintInput {
+    let header = reader.header().to_vec();
+    let teams = teams(&path, protocol, context)?;
+    let mut lint = Lint::new(LintInput {
         csv: &path,
-        header: &table.header,
-        rows: &table.rows,
-        lines: &table.lines,
+        header: &header,
         call: call.as_deref(),
-        teams: &teams(&path, protocol, context)?,
+        teams: &teams,
     });
-    Ok((table.rows.len(), problems))
+    let mut rows = 0;
+    while let Some((row, line)) = reader.next_record().map_err(csv_file::unreadable)? {
+        lint.row(row, line);
+        rows += 1;
+    }
+    Ok((rows, lint.finish()))
 }
 
 /// The rounds that a wave may belong to: those of the given protocol, else of the run whose folder contains the wave, else of

@@ -3,6 +3,9 @@
 //! A validation may have replaced a folder by a link. A restore that resolves the whole path in each system call would then
 //! write or move files outside of the repository. Here a path that leads through a link does not exist:
 //! [`RootDir::stat`] finds nothing, and every other operation fails.
+//!
+//! A change of a name or of content is on disk when its method returns, so that a power failure does not undo a restore that is
+//! recorded.
 
 use super::{Readers, durable, private};
 use rustix::fs::{
@@ -156,14 +159,16 @@ impl RootDir {
     /// Creates a symbolic link; the path must not exist.
     pub fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        Ok(symlinkat(target, folder, name)?)
+        symlinkat(target, &folder, name)?;
+        Ok(fsync(&folder)?)
     }
 
     /// Creates one folder, unless it exists.
     pub fn make_folder(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        match mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
+        match mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) => Ok(fsync(&folder)?),
+            Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -191,7 +196,8 @@ impl RootDir {
     /// Removes an empty folder.
     pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        unlinkat(&folder, name, AtFlags::REMOVEDIR)?;
+        Ok(fsync(&folder)?)
     }
 
     /// Moves the file, link or folder at `path` to `to`, which is outside and must not exist.
@@ -202,12 +208,13 @@ impl RootDir {
             // The run's folder may be on another file system.
             Err(Errno::XDEV) => {
                 copy_tree(&folder, name, to)?;
-                durable::sync_folder(durable::parent(to))?;
                 remove_tree(&folder, name)?;
             }
-            moved => moved?,
+            moved => {
+                moved?;
+                durable::sync_folder(durable::parent(to))?;
+            }
         }
-        durable::sync_folder(durable::parent(to))?;
         fsync(&folder)?;
         private::close(to)
     }
@@ -271,8 +278,13 @@ fn create_temporary(folder: &OwnedFd) -> io::Result<(OsString, File)> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Copies files, links and folders. Skips pipes, sockets and devices, which have no content.
+/// Copies files, links and folders, which are on disk when this returns. Skips pipes, sockets and devices, which have no content.
 fn copy_tree(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
+    copy_entry(folder, name, to)?;
+    durable::sync_folder(durable::parent(to))
+}
+
+fn copy_entry(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink => {
@@ -291,9 +303,9 @@ fn copy_tree(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
             private::make_folders(to)?;
             let here = open_subfolder(folder, name)?;
             for (name, _) in list_entries(&here)? {
-                copy_tree(&here, &name, &to.join(&name))?;
+                copy_entry(&here, &name, &to.join(&name))?;
             }
-            Ok(())
+            durable::sync_folder(to)
         }
         _ => Ok(()),
     }

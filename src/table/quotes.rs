@@ -1,5 +1,8 @@
 //! Finds the quotes in the bytes of a record by the states of the `csv` parser, which does not report them.
 
+use super::source::line_ends;
+use memchr::{memchr, memchr2};
+
 /// An opening quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quote {
@@ -36,35 +39,41 @@ pub(super) fn find_quotes(raw: &[u8], delimiter: u8) -> Quotes {
     let mut found = Quotes::default();
     let mut state = State::FieldStart;
     let (mut lines, mut column) = (0, 1);
-    let mut spans = false;
-    let (mut previous, mut follows_backslash) = (0, false);
-    for byte in raw {
-        let is_break = matches!(byte, b'\n' | b'\r');
+    let (mut spans, mut follows_backslash) = (false, false);
+    let mut at = 0;
+    while let Some(byte) = raw.get(at).copied() {
+        if let State::Quoted(quote) = state {
+            // Most of a record is in quotes, where nothing counts but a quote and line breaks.
+            let rest = &raw[at..];
+            let length = memchr(b'"', rest).unwrap_or(rest.len());
+            let inside = &rest[..length];
+            if memchr2(b'\n', b'\r', inside).is_some() {
+                spans = true;
+                found.spanning.get_or_insert(quote);
+            }
+            lines += line_ends(inside);
+            at += length;
+            if at < raw.len() {
+                follows_backslash = raw[at - 1] == b'\\';
+                state = State::Closing(quote);
+                at += 1;
+            }
+            continue;
+        }
         state = match state {
-            State::FieldStart if *byte == b'"' => {
+            State::FieldStart if byte == b'"' => {
                 spans = false;
                 State::Quoted(Quote {
                     lines_before: lines,
                     column,
                 })
             }
-            State::Quoted(quote) if *byte == b'"' => {
-                follows_backslash = previous == b'\\';
-                State::Closing(quote)
-            }
-            State::Quoted(quote) => {
-                if is_break {
-                    spans = true;
-                    found.spanning.get_or_insert(quote);
-                }
-                State::Quoted(quote)
-            }
-            State::Closing(quote) if *byte == b'"' => State::Quoted(quote),
-            _ if *byte == delimiter => {
+            State::Closing(quote) if byte == b'"' => State::Quoted(quote),
+            _ if byte == delimiter => {
                 column += 1;
                 State::FieldStart
             }
-            _ if is_break => State::FieldStart,
+            _ if matches!(byte, b'\n' | b'\r') => State::FieldStart,
             State::Closing(quote) => {
                 if spans {
                     found.stray.get_or_insert(quote);
@@ -74,10 +83,10 @@ pub(super) fn find_quotes(raw: &[u8], delimiter: u8) -> Quotes {
                 }
                 State::Unquoted
             }
-            State::FieldStart | State::Unquoted => State::Unquoted,
+            State::FieldStart | State::Unquoted | State::Quoted(_) => State::Unquoted,
         };
-        lines += u64::from(*byte == b'\n');
-        previous = *byte;
+        lines += u64::from(byte == b'\n');
+        at += 1;
     }
     if let State::Quoted(quote) = state {
         found.unclosed = Some(quote);

@@ -3,6 +3,7 @@
 use super::error::{TableError, io_error};
 use super::source::{CHUNK_BYTES, Encoding, Source};
 use super::{header, quotes};
+use memchr::memchr3;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::io::SeekFrom;
@@ -53,7 +54,9 @@ pub struct Reader {
     header: Vec<String>,
     delimiter: u8,
     rows: csv::Reader<Source>,
+    /// The current record, or an empty one while it is in `text`.
     record: csv::ByteRecord,
+    text: csv::StringRecord,
     /// The offsets of the current record in the source.
     span: (u64, u64),
     row: u64,
@@ -77,6 +80,7 @@ impl Reader {
             delimiter,
             rows,
             record: csv::ByteRecord::new(),
+            text: csv::StringRecord::new(),
             span: (0, 0),
             row: 0,
             rows_in_cells: (None, 0),
@@ -86,7 +90,7 @@ impl Reader {
                 path: name.to_owned(),
             });
         }
-        reader.header = reader.fields()?;
+        reader.header = owned(reader.text()?);
         reader.rename(&options.rename)?;
         if !options.may_repeat {
             reader.check_header()?;
@@ -106,14 +110,25 @@ impl Reader {
 
     /// The next row with any content; skips rows whose fields are all empty.
     pub fn next_row(&mut self) -> Result<Option<Vec<String>>, TableError> {
+        Ok(self.advance_to_content()?.then(|| owned(&self.text)))
+    }
+
+    /// The cells of [`Reader::next_row`] without a copy of each, and the line on which they begin.
+    pub fn next_record(&mut self) -> Result<Option<(impl Iterator<Item = &str>, u64)>, TableError> {
+        let is_there = self.advance_to_content()?;
+        Ok(is_there.then(|| (self.text.iter(), self.line())))
+    }
+
+    fn advance_to_content(&mut self) -> Result<bool, TableError> {
         while self.advance()? {
             self.row += 1;
             self.check_width()?;
             if self.record.iter().any(|field| !field.is_empty()) {
-                return self.fields().map(Some);
+                self.text()?;
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// The place of the row that was read last; `None` in a file that is decoded from another encoding.
@@ -168,6 +183,10 @@ impl Reader {
     fn advance(&mut self) -> Result<bool, TableError> {
         let begin = self.rows.position().byte();
         self.rows.get_mut().begin_record(begin);
+        if !self.text.is_empty() {
+            // Its memory serves for the next one.
+            self.record = std::mem::take(&mut self.text).into_byte_record();
+        }
         let advanced = self.rows.read_byte_record(&mut self.record);
         match advanced {
             Ok(false) => Ok(false),
@@ -211,10 +230,8 @@ impl Reader {
     /// are checked again.
     fn check_quotes(&mut self) -> Result<(), TableError> {
         let raw = self.raw();
-        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let ends_line = raw.last().is_some_and(is_break);
-        let is_suspect = |byte: &u8| is_break(byte) || *byte == b'\\';
-        if ends_line && !self.record.as_slice().iter().any(is_suspect) {
+        let ends_line = matches!(raw.last(), Some(b'\n' | b'\r'));
+        if ends_line && memchr3(b'\n', b'\r', b'\\', self.record.as_slice()).is_none() {
             return Ok(());
         }
         let found = quotes::find_quotes(raw, self.delimiter);
@@ -276,14 +293,14 @@ impl Reader {
         source.line_at(begin) + blank.filter(|byte| **byte == b'\n').count() as u64
     }
 
-    fn fields(&self) -> Result<Vec<String>, TableError> {
-        self.record
-            .iter()
-            .enumerate()
-            .map(|(index, field)| {
-                String::from_utf8(field.to_vec()).map_err(|_| self.not_utf8(index + 1))
-            })
-            .collect()
+    /// Moves the current record into `text`.
+    fn text(&mut self) -> Result<&csv::StringRecord, TableError> {
+        let record = std::mem::take(&mut self.record);
+        match csv::StringRecord::from_byte_record(record) {
+            Ok(text) => self.text = text,
+            Err(error) => return Err(self.not_utf8(error.utf8_error().field() + 1)),
+        }
+        Ok(&self.text)
     }
 
     fn not_utf8(&self, column: usize) -> TableError {
@@ -344,6 +361,10 @@ impl Reader {
             rename: header::renames(&self.header),
         })
     }
+}
+
+fn owned(record: &csv::StringRecord) -> Vec<String> {
+    record.iter().map(str::to_owned).collect()
 }
 
 /// A hash of the first bytes of a record. FNV-1a: it must be the same on every machine.

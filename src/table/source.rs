@@ -7,6 +7,7 @@
 use super::error::{RECORD_BYTES_MAX, TableError, io_error};
 pub use encoding_rs::Encoding;
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
+use memchr::memchr_iter;
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
@@ -419,6 +420,6 @@ fn sep_line(front: &[u8]) -> Option<(u8, usize)> {
     is_named.then(|| (*separator, end.map_or(front.len(), |end| end + 1)))
 }
 
-fn line_ends(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+pub(super) fn line_ends(bytes: &[u8]) -> u64 {
+    memchr_iter(b'\n', bytes).count() as u64
 }

@@ -10,15 +10,12 @@ mod call;
 mod export;
 mod label;
 mod lint;
-mod lint_call;
-mod lint_team;
 mod problem;
 
 pub use call::Call;
 pub use export::{Export, Runner, Script, folder_of_wave, index_of_task};
 pub use label::Label;
-pub use lint::{LintInput, lint};
-pub use lint_team::Team;
+pub use lint::{Lint, LintInput, Team};
 pub use problem::Problem;
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};

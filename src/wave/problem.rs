@@ -19,6 +19,35 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// A problem of the header.
+    pub(super) fn in_header(column: &str, message: impl Into<String>) -> Self {
+        Self {
+            line: Some(1),
+            column: column.to_owned(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A problem of a row, counted from 1.
+    pub(super) fn in_row(number: usize, column: &str, message: impl Into<String>) -> Self {
+        Self {
+            row: Some(number),
+            column: column.to_owned(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The problem with the id of its row and the line on which that begins.
+    pub(super) fn of_item(mut self, id: &str, line: u64) -> Self {
+        self.item = Some(id.to_owned());
+        self.line = Some(line);
+        self
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(row) = self.row {

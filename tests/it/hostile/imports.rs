@@ -5,7 +5,7 @@ use rust_xlsxwriter::Workbook;
 use serde_json::{Value, json};
 
 /// The texts for `input` that a file can be called, without a folder.
-fn names(input: &str) -> Vec<String> {
+pub fn names(input: &str) -> Vec<String> {
     let words = corpus::words(input).into_iter().map(|(_, text)| text);
     let is_name = |text: &String| text.len() < 200 && !text.contains('/');
     words.filter(is_name).collect()

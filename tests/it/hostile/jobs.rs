@@ -5,14 +5,15 @@ use super::*;
 use crate::hostile::matrix::assert_whole;
 use serde_json::json;
 
-/// How a row ends: with an answer on standard output, in the file, by a report, or in failure.
-const WAYS: [&str; 4] = ["stdout", "file", "report", "fail"];
+/// How a row ends: with an answer on standard output, in the file, by a report, by the tool of an agent, or in failure.
+const WAYS: [&str; 5] = ["stdout", "file", "report", "tool", "fail"];
 
 /// Prints what is prepared for the row, and hands back its answer in the way that the row says.
 const WORKER: &str = r#"cat "prepared/$0.err" >&2
 case $1 in
 stdout) cat "prepared/$0.prose" "prepared/$0.json";;
 file) cat "prepared/$0.prose"; cat "prepared/$0.json" >"$MESH_RESULT_FILE";;
+tool) "$MESH" mcp --worker <"prepared/$0.calls" >"prepared/$0.said";;
 report) "$MESH" report-result --result "@prepared/$0.json" >"prepared/$0.said";;
 fail) cat "prepared/$0.prose"; exit 3;;
 esac"#;
@@ -43,7 +44,9 @@ fn prepare(sandbox: &Sandbox, matrix: &mut Matrix) {
             &*keys[at].json(),
             b":1}\n",
         ];
-        put("json", &answer.concat());
+        let answer = answer.concat();
+        put("json", &answer);
+        put("calls", &calls_of_the_tool(&answer));
         put("prose", &[&*prose[at].bytes(), b"\n"].concat());
         put("err", &[b"first\n", &*messages[at].bytes(), b"\n"].concat());
         for way in WAYS {
@@ -60,6 +63,24 @@ fn prepare(sandbox: &Sandbox, matrix: &mut Matrix) {
     std::fs::write(sandbox.path("in.csv"), table).expect("written");
     let schema = json!({"required": ["value"], "properties": {"value": {}}});
     sandbox.write("schema.json", &schema.to_string());
+}
+
+/// What an agent writes to its server of tools to report an answer.
+fn calls_of_the_tool(answer: &[u8]) -> Vec<u8> {
+    let client = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+    let begin = [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ];
+    let begin = begin.map(|message| format!("{message}\n")).concat();
+    let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"report_agent_job_result","arguments":{"result":"#;
+    [
+        begin.as_bytes(),
+        call.as_bytes(),
+        answer.trim_ascii_end(),
+        b"}}}\n",
+    ]
+    .concat()
 }
 
 #[test]

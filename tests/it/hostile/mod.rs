@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! corpus.json ─► corpus: texts, each with a word of its own for each input
-//!                  │  carriers: jobs, headers, plans, votes, patches, calls, commands, scripts
+//!                  │  carriers: jobs, headers, plans, votes, patches, calls, commands, scripts, slices
 //!                  ▼
 //!               mesh ─► outputs ─► matrix: one check of checks/ for each format, and which words came out where
 //! ```
@@ -23,6 +23,7 @@ mod outputs;
 mod patches;
 mod plans;
 mod scripts;
+mod slices;
 
 use crate::fixture::*;
 use checks::*;

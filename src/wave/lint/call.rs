@@ -1,9 +1,9 @@
 //! Checks the call file of a wave: it exists, is valid, and agrees with the wave.
 
-use super::call::Call;
-use super::lint_team::ExpectedSchema;
-use super::problem::Problem;
+use super::team::ExpectedSchema;
 use crate::verdict::Schema;
+use crate::wave::Call;
+use crate::wave::Problem;
 use serde_json::Value;
 use std::path::{Component, Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Checks the rows of a unit against the protocols that are known: their roles, their lane and the schema of their answers.
 
-use super::problem::Problem;
 use crate::model::{Lane, Role, RoundName};
+use crate::wave::Problem;
 use serde_json::Value;
 
 /// The roles of a round of a protocol.
@@ -94,7 +94,7 @@ fn foreign_roles(rows: &[Member<'_>], teams: &[&Team]) -> Vec<Problem> {
             "`{}` is a round of no known protocol; {ADVICE}",
             first.round
         );
-        return vec![problem(first, "round", message)];
+        return vec![Problem::in_row(first.number, "round", message)];
     }
     let is_foreign = |row: &&Member<'_>| !teams.iter().any(|team| team.has(row.role));
     let foreign = rows.iter().filter(is_foreign).map(|row| {
@@ -102,7 +102,7 @@ fn foreign_roles(rows: &[Member<'_>], teams: &[&Team]) -> Vec<Problem> {
             "`{}` has no part in round `{}` of any known protocol; {ADVICE}",
             row.role, row.round
         );
-        problem(*row, "role", message)
+        Problem::in_row(row.number, "role", message)
     });
     let problems: Vec<Problem> = foreign.collect();
     if !problems.is_empty() {
@@ -112,7 +112,7 @@ fn foreign_roles(rows: &[Member<'_>], teams: &[&Team]) -> Vec<Problem> {
         "no known protocol has all roles of unit `{}` in round `{}`; {ADVICE}",
         first.unit, first.round
     );
-    vec![problem(first, "role", message)]
+    vec![Problem::in_row(first.number, "role", message)]
 }
 
 fn check_lane(rows: &[Member<'_>], team: &Team) -> Vec<Problem> {
@@ -125,7 +125,7 @@ fn check_lane(rows: &[Member<'_>], team: &Team) -> Vec<Problem> {
             team.protocol,
             team.lane.as_str()
         );
-        problem(*row, "lane", message)
+        Problem::in_row(row.number, "lane", message)
     });
     wrong.collect()
 }
@@ -145,16 +145,7 @@ fn missing_roles(rows: &[Member<'_>], team: &Team) -> Option<Problem> {
         team.round,
         team.protocol
     );
-    (!missing.is_empty()).then(|| problem(first, "role", message))
-}
-
-fn problem(row: Member<'_>, column: &str, message: String) -> Problem {
-    Problem {
-        row: Some(row.number),
-        column: column.to_owned(),
-        message,
-        ..Problem::default()
-    }
+    (!missing.is_empty()).then(|| Problem::in_row(first.number, "role", message))
 }
 
 #[cfg(test)]
