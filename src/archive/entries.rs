@@ -3,6 +3,7 @@
 //! The headers are read raw, because the library would read the data of a long name into memory whatever its size.
 
 use super::error::ArchiveError;
+use crate::platform::retry_interrupted;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -122,10 +123,7 @@ pub fn copy(from: &mut dyn Read, to: &mut dyn io::Write) -> Result<u64, CopyErro
     let mut chunk = vec![0; 64 * 1024];
     let mut bytes = 0;
     loop {
-        let read = match from.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.map_err(CopyError::Read)?,
-        };
+        let read = retry_interrupted(|| from.read(&mut chunk)).map_err(CopyError::Read)?;
         if read == 0 {
             to.flush().map_err(CopyError::Write)?;
             return Ok(bytes);

@@ -4,19 +4,18 @@ use super::entries::{CopyError, Limits, Member, copy, is_plain, visit};
 use super::error::ArchiveError;
 use super::manifest::{FILE_NAME, Manifest, VERSION};
 use crate::model::counted;
-use crate::platform::{Hashed, make_folders, options, parent};
+use crate::platform::{Hashed, TemporaryFolder, make_folders, options, parent};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// A run that was unpacked; dropping it removes the folder.
 #[derive(Debug)]
 pub struct Unpacked {
-    folder: TempDir,
+    folder: TemporaryFolder,
     /// What the archive has.
     pub manifest: Manifest,
 }
@@ -44,7 +43,7 @@ struct Unpacking<'p> {
     path: &'p Path,
     left: Limits,
     limits: Limits,
-    folder: TempDir,
+    folder: TemporaryFolder,
     /// The first part of all names.
     run_id: Option<String>,
     /// Size and hash, by path.
@@ -54,7 +53,7 @@ struct Unpacking<'p> {
 
 impl<'p> Unpacking<'p> {
     fn new(path: &'p Path, limits: Limits) -> Result<Self, ArchiveError> {
-        let folder = tempfile::Builder::new().prefix("mesh-run-").tempdir();
+        let folder = TemporaryFolder::new("mesh-run-");
         Ok(Self {
             path,
             left: limits,

@@ -8,7 +8,7 @@ use crate::integrate::{Delivery, Isolation, RepoLock};
 use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
-use crate::platform::Repo;
+use crate::platform::{Repo, TemporaryFolder};
 use crate::run::{
     PlanOptions, PlanRun, Request, RoleSources, RunError, RunFolder, SandboxRequest, TaskBudget,
 };
@@ -31,10 +31,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let root = match &args.dir {
         Some(folder) => context.folder.join(folder),
-        None => tempfile::Builder::new()
-            .prefix("mesh-demo-")
-            .tempdir()?
-            .keep(),
+        None => TemporaryFolder::new("mesh-demo-")?.keep(),
     };
     let repo = root.join("repo");
     let answers = root.join("answers");
@@ -53,9 +50,10 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let preflight = run::prepare(&request(&repo, &answers))?;
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = args.home.create_run(context)?;
-    let _unstarted = folder.remove_unless_begun();
+    let unstarted = folder.remove_unless_begun();
     terminal.talk(&preflight.preflight_line(folder.id()));
     let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
+    unstarted.begun();
     let (code, report) = super::plan_run::drive(plan_run, terminal)?;
     if code > 1 {
         return Ok(code);

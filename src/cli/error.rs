@@ -1,6 +1,5 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
-use super::machine_fault;
 use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
@@ -12,7 +11,7 @@ use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
-use crate::platform::GitError;
+use crate::platform::{GitError, machine_fault};
 use crate::report::RowError;
 use crate::report::live::ListenError;
 use crate::report::picture::GraphError;
@@ -264,8 +263,8 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
-    /// A stream or a temporary file failed.
-    #[error("input or output failed")]
+    /// A stream, a thread or a temporary file failed.
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// `report-result` outside of a worker.
     #[error("`{0}` is not set: `mesh report-result` works only inside a worker started by mesh")]
@@ -500,18 +499,7 @@ impl From<ViewError> for CliError {
 
 /// The message of `error`, followed by one line for each cause that its effect does not quote.
 pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut effect = text.clone();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !effect.contains(&message) {
-            text.push_str(&format!("\n  caused by: {message}"));
-        }
-        effect = message;
-        cause = error.source();
-    }
-    text
+    machine_fault::messages(error).join("\n  caused by: ")
 }
 
 #[cfg(test)]

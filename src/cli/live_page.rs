@@ -4,6 +4,7 @@
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::model::RunId;
+use crate::platform::{machine_fault, threads};
 use crate::report::live::Server;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -11,7 +12,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
 /// A server that listens, if it was requested.
 #[derive(Default)]
@@ -34,7 +34,10 @@ impl LivePage {
         let Some(server) = self.server else { return };
         let url = server.url(Some(run));
         terminal.talk(&format!("live page: {url}"));
-        thread::spawn(move || server.serve());
+        if let Err(error) = threads::start("page server", move || server.serve()) {
+            terminal.warn(&format!("no live page: {}", machine_fault::line_of(&error)));
+            return;
+        }
         if std::io::stderr().is_terminal()
             && let Some(browser) = browser()
         {
@@ -68,6 +71,5 @@ fn open(browser: &OsString, url: &str) -> std::io::Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut child = command.spawn()?;
-    thread::spawn(move || child.wait());
-    Ok(())
+    threads::start("browser", move || child.wait()).map(drop)
 }

@@ -28,7 +28,6 @@ mod invoke;
 mod kept_patches;
 mod learnings;
 mod live_page;
-mod machine_fault;
 mod man;
 mod mcp;
 mod notices;
@@ -65,7 +64,7 @@ mod workbook;
 
 use crate::adapter::WORKER_COMMAND;
 use crate::mcp::DETACHED;
-use crate::platform::sandbox;
+use crate::platform::{sandbox, threads};
 use args::{Cli, Command};
 use error::CliError;
 use std::ffi::OsString;
@@ -94,6 +93,22 @@ pub fn main() -> ExitCode {
             ExitCode::from(70)
         }
     }
+}
+
+/// Whether the command computes nothing in parallel.
+fn is_simple(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Spawn(_)
+            | Command::Cancel(_)
+            | Command::Runs(_)
+            | Command::St(_)
+            | Command::Skill(_)
+            | Command::Learnings(_)
+            | Command::ReportResult(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+    )
 }
 
 /// Leaves the session of the parent process if the first argument asks for it, and gives the other ones.
@@ -131,6 +146,9 @@ fn run_as_worker() -> Option<ExitCode> {
 }
 
 fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
+    if !is_simple(&cli.command) {
+        threads::start_pool()?;
+    }
     match cli.command {
         Command::Run(args) => run::execute(&args.options, &args.extras, context),
         Command::Invoke(args) => invoke::execute(&args, context),

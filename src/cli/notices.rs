@@ -19,7 +19,7 @@ use super::error::{CliError, with_causes};
 use super::terminal::Terminal;
 use crate::job::Progress;
 use crate::model::{RunId, one_line};
-use crate::platform::{clock, pace, process};
+use crate::platform::{clock, pace, process, threads};
 use crate::run::{Notice, RunFolder, Standing};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
@@ -90,9 +90,7 @@ impl Notices {
                 folder: about.run.path().to_owned(),
                 terminal: *terminal,
             };
-            std::thread::Builder::new()
-                .name("notify".to_owned())
-                .spawn(move || command.serve(&queued))?;
+            threads::start("notify", move || command.serve(&queued))?;
             Ok::<_, io::Error>(queue)
         });
         Ok(Self {

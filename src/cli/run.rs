@@ -105,7 +105,7 @@ fn start(args: &RunOptions, extras: &RunExtras, context: &Context) -> Result<u8,
     let lock = lock.map_err(RunError::from)?;
     let page = LivePage::listen(extras.watch, &args.home.folder(context)?)?;
     let folder = args.home.create_run(context)?;
-    let _unstarted = folder.remove_unless_begun();
+    let unstarted = folder.remove_unless_begun();
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
@@ -113,6 +113,7 @@ fn start(args: &RunOptions, extras: &RunExtras, context: &Context) -> Result<u8,
     let notices = notices(&extras.notices, &folder, context)?;
     let adapter = preflight.settings.adapter.clone();
     let mut plan_run = PlanRun::begin(preflight, folder, lock)?;
+    unstarted.begun();
     if extras.follow {
         plan_run.reload_with(follow::reload(&adapter, &context.folder, context)?);
     }

@@ -93,9 +93,11 @@ fn start(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = args.options.home.create_run(context)?;
-    let _unstarted = folder.remove_unless_begun();
+    let unstarted = folder.remove_unless_begun();
     announce(&preflight, folder.id(), &context.terminal);
-    Ok(Ok(PlanRun::begin(preflight, folder, lock)?))
+    let plan_run = PlanRun::begin(preflight, folder, lock)?;
+    unstarted.begun();
+    Ok(Ok(plan_run))
 }
 
 fn show(plan_run: &PlanRun, next: &NextWaves, context: &Context) -> Result<u8, CliError> {

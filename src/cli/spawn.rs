@@ -60,8 +60,9 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let claim = request.claim_output()?;
     let page = LivePage::listen(args.watch, &home)?;
     let folder = args.home.create_run(context)?;
-    let _unstarted = folder.remove_unless_begun();
+    let unstarted = folder.remove_unless_begun();
     let mut spawn_run = SpawnRun::begin(&request, claim, folder, &context.folder)?;
+    unstarted.begun();
     context.terminal.talk(&format!(
         "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
         spawn_run.folder().id(),

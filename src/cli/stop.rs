@@ -1,7 +1,7 @@
 //! Signals and `mesh cancel` -> a request to stop.
 
 use crate::job::{Stop, StopSource, Urgency};
-use crate::platform::pace;
+use crate::platform::{pace, threads};
 use crate::run::{CancelRequest, RunFolder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -22,23 +22,19 @@ pub fn watch_signals() -> io::Result<Arc<Stop>> {
         .filter(|signal| *signal != SIGHUP || !RELOADS.load(Ordering::SeqCst));
     let mut signals = Signals::new(handled)?;
     let asked = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
+    threads::start("signals", move || {
+        for signal in signals.forever() {
+            asked.ask(StopSource::Signal(signal));
+            if signal != SIGINT {
                 asked.ask(StopSource::Signal(signal));
-                if signal != SIGINT {
-                    asked.ask(StopSource::Signal(signal));
-                }
-                let text = match asked.urgency() {
-                    Urgency::Now => "stopping: terminating the running rows",
-                    _ => {
-                        "stopping: no further rows start; Ctrl-C again terminates the running ones"
-                    }
-                };
-                let _ = writeln!(io::stderr().lock(), "{text}");
             }
-        })?;
+            let text = match asked.urgency() {
+                Urgency::Now => "stopping: terminating the running rows",
+                _ => "stopping: no further rows start; Ctrl-C again terminates the running ones",
+            };
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    })?;
     Ok(stop)
 }
 
@@ -64,24 +60,22 @@ const FILE_POLL: Duration = Duration::from_secs(1);
 pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
     let stop = watch_signals()?;
     let (asked, folder) = (Arc::clone(&stop), folder.clone());
-    std::thread::Builder::new()
-        .name("cancel".to_owned())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(pace::interval(CANCEL_POLL));
-                let Some(request) = folder.take_cancel_request() else {
-                    continue;
-                };
-                let wanted = match request {
-                    CancelRequest::Soon => Urgency::Drain,
-                    CancelRequest::Now => Urgency::Now,
-                };
-                while asked.urgency() < wanted {
-                    asked.ask(StopSource::Cancel);
-                }
-                let _ = writeln!(io::stderr().lock(), "stopping: requested by mesh cancel");
+    threads::start("cancel", move || {
+        loop {
+            std::thread::sleep(pace::interval(CANCEL_POLL));
+            let Some(request) = folder.take_cancel_request() else {
+                continue;
+            };
+            let wanted = match request {
+                CancelRequest::Soon => Urgency::Drain,
+                CancelRequest::Now => Urgency::Now,
+            };
+            while asked.urgency() < wanted {
+                asked.ask(StopSource::Cancel);
             }
-        })?;
+            let _ = writeln!(io::stderr().lock(), "stopping: requested by mesh cancel");
+        }
+    })?;
     Ok(stop)
 }
 
@@ -89,19 +83,17 @@ pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
 pub fn watch_file(path: PathBuf) -> io::Result<Arc<Stop>> {
     let stop = watch_signals()?;
     let asked = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("stop-file".to_owned())
-        .spawn(move || {
-            while !path.exists() {
-                std::thread::sleep(pace::interval(FILE_POLL));
-            }
-            asked.ask(StopSource::Cancel);
-            let _ = writeln!(
-                io::stderr().lock(),
-                "stopping: requested by `{}`",
-                path.display()
-            );
-        })?;
+    threads::start("stop-file", move || {
+        while !path.exists() {
+            std::thread::sleep(pace::interval(FILE_POLL));
+        }
+        asked.ask(StopSource::Cancel);
+        let _ = writeln!(
+            io::stderr().lock(),
+            "stopping: requested by `{}`",
+            path.display()
+        );
+    })?;
     Ok(stop)
 }
 

@@ -12,6 +12,7 @@ use crate::adapter::AdapterError;
 use crate::executor::slices::{JobFolder, Slicing};
 use crate::job::{Bounds, Settings, Worker, check_depth};
 use crate::model::shell_word;
+use crate::platform::TemporaryFolder;
 use crate::run::{ExportRequest, RunError, SliceRun, StagedJob};
 use crate::wave::{Call, Export, Runner, folder_of_wave};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Makes the folder of a job from a wave, with a script for an engine, or a bundle, or both.
 pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     let bundle = wave_bundle::target(args, context)?;
-    let scratch = tempfile::Builder::new().prefix("mesh-export-").tempdir()?;
+    let scratch = TemporaryFolder::new("mesh-export-")?;
     let into = match &args.into {
         Some(into) => context.folder.join(into),
         None => scratch.path().join("job"),

@@ -16,8 +16,7 @@
 
 use super::error::IntegrateError;
 use crate::model::{RunId, RunProcess, path_text};
-use crate::platform::{Repo, process};
-use rustix::fs::{FlockOperation, flock};
+use crate::platform::{LockKind, Repo, file_lock, process};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -133,7 +132,7 @@ impl JoinFolder {
     pub(super) fn join(&self) -> Result<Option<File>, IntegrateError> {
         let began = Instant::now();
         loop {
-            let file = self.try_lock(FlockOperation::NonBlockingLockShared)?;
+            let file = self.try_lock(LockKind::Shared)?;
             if file.is_some() || began.elapsed() >= PRESENCE_TIMEOUT {
                 return Ok(file);
             }
@@ -143,14 +142,14 @@ impl JoinFolder {
 
     /// Whether a run is there that has not joined.
     pub(super) fn is_kept_out(&self) -> Result<bool, IntegrateError> {
-        let shared = self.try_lock(FlockOperation::NonBlockingLockShared)?;
+        let shared = self.try_lock(LockKind::Shared)?;
         Ok(shared.is_none())
     }
 
     /// Shows that a run is there that no other one may join; `None` if joined runs are there. No joined run needs what the former
     /// ones told one another.
     pub(super) fn keep_out(&self) -> Result<Option<File>, IntegrateError> {
-        let file = self.try_lock(FlockOperation::NonBlockingLockExclusive)?;
+        let file = self.try_lock(LockKind::Exclusive)?;
         if file.is_some() {
             self.forget_changes()?;
         }
@@ -160,7 +159,7 @@ impl JoinFolder {
     /// After the last joined run has left: what they told one another.
     pub(super) fn clear_if_last(&self) {
         // Left behind, it costs the next ones the reading of it.
-        if let Ok(Some(_alone)) = self.try_lock(FlockOperation::NonBlockingLockExclusive) {
+        if let Ok(Some(_alone)) = self.try_lock(LockKind::Exclusive) {
             let _ = self.forget_changes();
         }
     }
@@ -170,17 +169,14 @@ impl JoinFolder {
         self.remove_change()
     }
 
-    fn try_lock(&self, how: FlockOperation) -> Result<Option<File>, IntegrateError> {
+    fn try_lock(&self, kind: LockKind) -> Result<Option<File>, IntegrateError> {
         let path = self.path.join("lock");
         std::fs::create_dir_all(&self.path).map_err(IntegrateError::io(&self.path))?;
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).read(true).write(true);
         let file = options.open(&path).map_err(IntegrateError::io(&path))?;
-        match flock(&file, how) {
-            Ok(()) => Ok(Some(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(IntegrateError::io(&path)(errno.into())),
-        }
+        let is_taken = file_lock::try_lock(&file, kind).map_err(IntegrateError::io(&path))?;
+        Ok(is_taken.then_some(file))
     }
 }
 

@@ -10,8 +10,7 @@
 use super::error::IntegrateError;
 use super::joined::{JoinFolder, OpenChange};
 use crate::model::RunId;
-use crate::platform::{Repo, clock, durable, process};
-use rustix::fs::{FlockOperation, flock};
+use crate::platform::{LockKind, Repo, clock, durable, file_lock, process};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -149,11 +148,7 @@ struct Turn {
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, IntegrateError> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(IntegrateError::io(path)(errno.into())),
-    }
+    file_lock::try_lock(file, LockKind::Exclusive).map_err(IntegrateError::io(path))
 }
 
 fn locked(file: &File, path: &Path) -> Result<IntegrateError, IntegrateError> {
@@ -351,8 +346,7 @@ impl RepoLock {
         }
         // If this fails, the next holder's name replaces this one.
         let _ = self.file.set_len(0);
-        flock(&self.file, FlockOperation::Unlock)
-            .map_err(|errno| IntegrateError::io(&self.path)(errno.into()))?;
+        file_lock::unlock(&self.file).map_err(IntegrateError::io(&self.path))?;
         turn.is_held = false;
         Ok(())
     }

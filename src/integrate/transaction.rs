@@ -25,7 +25,7 @@ use crate::model::{
     Stage, UnitId,
 };
 use crate::patch::Patch;
-use crate::platform::{CommitOrder, Repo, fault};
+use crate::platform::{CommitOrder, GitError, Repo, fault};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -262,6 +262,8 @@ impl Integrator<'_> {
         let applied = self.repo.apply(&patch_path);
         fault::integrator_point();
         let failure = match applied {
+            // It says nothing about the patch that git can't be started.
+            Err(error @ GitError::Run(_)) => return Err(error.into()),
             Err(error) => Some(error.to_string()),
             Ok(()) => first_difference(self.repo, &patch, &folder)?,
         };

@@ -110,6 +110,9 @@ pub enum JobError {
         /// The row.
         item: RowId,
     },
+    /// A thread can't be started.
+    #[error(transparent)]
+    Thread(io::Error),
     /// The run's folder can't be used.
     #[error("the run's folder can't be used")]
     Scratch(#[source] io::Error),

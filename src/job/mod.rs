@@ -47,7 +47,7 @@ pub use result::{
     Cause, Ended, Failure, FormulaCells, Leaked, Logs, OUTPUT_COLUMNS, Outcome, Placed, Placement,
     ResultCheck, Summary, fingerprint, place, stage_csv, summarize, write_csv,
 };
-pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
+pub(crate) use result::{LogEnd, LogFolder, Rules, judge, judge_unstarted};
 pub use row_record::{RowRecord, read_failure, read_record};
 pub use row_worker::{OtherWorkers, RowWorker, RowWorkerRef};
 pub(crate) use secrets::{Printout, hide_in_object, hide_in_outcome};

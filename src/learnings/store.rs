@@ -10,9 +10,7 @@ use super::draft::NewRecord;
 use super::error::LearningsError;
 use super::lines::{BadLine, Contents};
 use super::record::Record;
-use crate::platform::durable;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::retry_on_intr;
+use crate::platform::{LockKind, durable, file_lock};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -80,7 +78,7 @@ impl Store {
     ) -> Result<Appended, LearningsError> {
         let file = self.open(
             OpenOptions::new().read(true).append(true).create(true),
-            FlockOperation::LockExclusive,
+            LockKind::Exclusive,
         )?;
         let bytes = self.read_bounded(&file)?;
         let Contents { records, bad_lines } = Contents::parse(&bytes);
@@ -103,7 +101,7 @@ impl Store {
     /// The file can't be locked or read, or is too large.
     pub fn read(&self) -> Result<Vec<u8>, LearningsError> {
         // Without the lock, a line that is being written would look torn.
-        match self.open(OpenOptions::new().read(true), FlockOperation::LockShared) {
+        match self.open(OpenOptions::new().read(true), LockKind::Shared) {
             Err(LearningsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(Vec::new())
             }
@@ -113,7 +111,7 @@ impl Store {
     }
 
     /// Opens the file and waits for the lock, which the returned handle holds.
-    fn open(&self, how: &OpenOptions, lock: FlockOperation) -> Result<File, LearningsError> {
+    fn open(&self, how: &OpenOptions, lock: LockKind) -> Result<File, LearningsError> {
         // Checked first, because opening a pipe blocks.
         if fs::metadata(&self.file).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(LearningsError::NotAFile {
@@ -123,7 +121,7 @@ impl Store {
         let file = how
             .open(&self.file)
             .map_err(|source| self.failed("open", source))?;
-        retry_on_intr(|| flock(&file, lock)).map_err(|errno| self.failed("lock", errno.into()))?;
+        file_lock::lock(&file, lock).map_err(|source| self.failed("lock", source))?;
         Ok(file)
     }
 
@@ -246,7 +244,7 @@ mod tests {
     ) -> T {
         let mut how = OpenOptions::new();
         let how = how.append(true).create(true);
-        let held = store.open(how, FlockOperation::LockExclusive);
+        let held = store.open(how, LockKind::Exclusive);
         let mut held = held.expect("locked");
         held.write_all(first).expect("written");
         std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! Reads single lines of a ledger, by their offset.
 
 use super::error::{LedgerError, io_error};
+use crate::platform::retry_interrupted;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -38,7 +39,7 @@ impl Window {
         const BYTES: usize = 32 * 1024;
         self.begin = at;
         self.bytes.resize(BYTES, 0);
-        let read = file.read_at(&mut self.bytes, at);
+        let read = retry_interrupted(|| file.read_at(&mut self.bytes, at));
         self.bytes.truncate(*read.as_ref().unwrap_or(&0));
         match read? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -2,8 +2,8 @@
 
 use super::error::{LedgerError, io_error};
 use super::record::{Record, parse};
+use crate::platform::{LockKind, file_lock, threads};
 use rayon::prelude::*;
-use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -39,11 +39,8 @@ pub fn read(path: &Path) -> Result<Contents, LedgerError> {
 /// Whether a process is writing the ledger.
 pub fn is_in_use(path: &Path) -> Result<bool, LedgerError> {
     let file = File::open(path).map_err(io_error(path))?;
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-        Err(errno) => Err(io_error(path)(errno.into())),
-    }
+    let is_free = file_lock::try_lock(&file, LockKind::Shared).map_err(io_error(path))?;
+    Ok(!is_free)
 }
 
 /// The first record, which names the kind of the run; `None` for an empty ledger.
@@ -133,9 +130,9 @@ impl Block {
             )
         };
         let lines = 0..self.ends.len();
-        match lines.len() < Self::LINES_TO_SHARE_MIN {
-            true => lines.map(parse_line).collect(),
-            false => lines.into_par_iter().map(parse_line).collect(),
+        match lines.len() >= Self::LINES_TO_SHARE_MIN && threads::start_pool().is_ok() {
+            true => lines.into_par_iter().map(parse_line).collect(),
+            false => lines.map(parse_line).collect(),
         }
     }
 

@@ -5,8 +5,7 @@ use super::lines::Lines;
 use super::record::{Record, VERSION};
 use super::scan::{Contents, Tail, scan};
 use crate::model::Event;
-use crate::platform::clock;
-use rustix::fs::{FlockOperation, flock};
+use crate::platform::{LockKind, clock, file_lock};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -145,30 +144,30 @@ impl Ledger {
     }
 
     fn locked(path: &Path, file: File) -> Result<Self, LedgerError> {
-        let mut locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let try_lock = || file_lock::try_lock(&file, LockKind::Exclusive).map_err(io_error(path));
+        let mut is_locked = try_lock()?;
         for _ in 0..LOCK_TRIES {
             // `is_in_use` holds it for a moment.
-            if locked != Err(rustix::io::Errno::WOULDBLOCK) {
+            if is_locked {
                 break;
             }
             std::thread::sleep(LOCK_PAUSE);
-            locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+            is_locked = try_lock()?;
         }
-        match locked {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                file,
-                next_seq: 1,
-                bytes: 0,
-                is_synced: false,
-                buffer: Vec::new(),
-            }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
+        if !is_locked {
+            return Err(LedgerError::Locked {
                 path: path.to_owned(),
                 holder: (file.metadata().ok()).and_then(|it| crate::platform::lock_holder(&it)),
-            }),
-            Err(errno) => Err(io_error(path)(errno.into())),
+            });
         }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            next_seq: 1,
+            bytes: 0,
+            is_synced: false,
+            buffer: Vec::new(),
+        })
     }
 
     fn cut(&mut self, good_bytes: u64) -> Result<(), LedgerError> {

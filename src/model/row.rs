@@ -163,7 +163,7 @@ impl Fault {
             Fault::Credit => "an account without credit",
             Fault::LogIn => "a missing log-in",
             Fault::Network => "a service out of reach",
-            Fault::Memory => "a worker out of memory or killed from outside",
+            Fault::Memory => "a fault of the machine or a kill from outside",
             Fault::Program => "a program that can't be started",
         }
     }

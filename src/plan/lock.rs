@@ -5,9 +5,7 @@
 
 use super::error::PlanError;
 use crate::model::shell_word;
-use crate::platform::Repo;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::retry_on_intr;
+use crate::platform::{LockKind, Repo, file_lock};
 use std::fs;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -32,8 +30,7 @@ impl Lock {
             .create(true)
             .open(&path)
             .map_err(failed)?;
-        retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-            .map_err(|errno| failed(errno.into()))?;
+        file_lock::lock(&file, LockKind::Exclusive).map_err(failed)?;
         Ok(Lock { _file: file })
     }
 }

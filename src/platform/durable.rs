@@ -2,12 +2,11 @@
 //!
 //! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts.
 
-use super::{fault, private};
+use super::{fault, private, temporary};
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -154,11 +153,8 @@ fn fill_temporary(
 ) -> io::Result<NamedTempFile> {
     let folder = parent(path);
     fault::write_point();
-    let temporary = tempfile::Builder::new()
-        .prefix(&temporary_prefix(path))
-        .suffix(TEMPORARY_SUFFIX)
-        .permissions(Permissions::from_mode(readers.mode()))
-        .tempfile_in(folder)?;
+    let prefix = temporary_prefix(path);
+    let temporary = temporary::file_in(folder, &prefix, TEMPORARY_SUFFIX, readers.mode())?;
     fault::write_point();
     let mut writer = BufWriter::new(temporary.as_file());
     fill(&mut writer)?;

@@ -5,8 +5,8 @@
 //! be locked, because it may not exist yet and is replaced as a whole.
 
 use super::digest::sha256_of_bytes;
+use super::file_lock::{LockKind, try_lock};
 use crate::model::RunId;
-use rustix::fs::{FlockOperation, flock};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -87,13 +87,22 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Ends the claim. Gives the lock files that could not be removed; they keep nobody out.
+    pub fn release(mut self) -> Vec<PathBuf> {
+        self.remove_locks()
+    }
+
+    fn remove_locks(&mut self) -> Vec<PathBuf> {
+        let mut locks = std::mem::take(&mut self.locks);
+        locks.retain(|lock| lock.is_current() && std::fs::remove_file(&lock.path).is_err());
+        locks.into_iter().map(|lock| lock.path).collect()
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
-        for lock in &self.locks {
-            if lock.is_current() {
-                let _ = std::fs::remove_file(&lock.path);
-            }
-        }
+        self.remove_locks();
         // Only empty folders can be removed.
         for folder in &self.made {
             let _ = std::fs::remove_dir(folder);
@@ -115,11 +124,8 @@ impl LockFile {
                 path: path.to_owned(),
                 file,
             };
-            match flock(&lock.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Err(lock.holder())),
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
+            if !try_lock(&lock.file, LockKind::Exclusive)? {
+                return Ok(Err(lock.holder()));
             }
             // Its holder may have removed it between the two calls: then it keeps nobody out.
             if lock.is_current() {

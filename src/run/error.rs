@@ -156,9 +156,23 @@ pub enum RunError {
         /// The option to change.
         hint: Option<String>,
     },
+    /// No file can be created for the output.
+    #[error("output `{}` is in a folder in which no file can be created", path.display())]
+    OutputFolder {
+        /// The output, as given.
+        path: PathBuf,
+        /// The option to change.
+        hint: String,
+        /// The error of the file system.
+        #[source]
+        source: io::Error,
+    },
     /// Another run writes the output.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// A thread can't be started.
+    #[error(transparent)]
+    Thread(io::Error),
     /// The input differs from the run's copy of it.
     #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and {is}", path.display(), digest::short(was))]
     InputChanged {
@@ -363,9 +377,10 @@ impl RunError {
             | RunError::Sandbox(SandboxError::Refused { .. })
             | RunError::Claim(ClaimError::Held { .. }) => ErrorKind::Preflight,
             held if held.is_held_elsewhere() => ErrorKind::Preflight,
-            RunError::Io { .. } | RunError::Temporary { .. } | RunError::Snapshot(_) => {
-                ErrorKind::Machine
-            }
+            RunError::Io { .. }
+            | RunError::Temporary { .. }
+            | RunError::Thread(_)
+            | RunError::Snapshot(_) => ErrorKind::Machine,
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
             // The ledger has the work so far.
             RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
@@ -390,6 +405,7 @@ impl RunError {
             RunError::Ledger(LedgerError::Io { .. })
             | RunError::Job(
                 JobError::Scratch(_)
+                | JobError::Thread(_)
                 | JobError::Output { .. }
                 | JobError::Ledger(LedgerError::Io { .. }),
             ) => ErrorKind::Machine,
@@ -450,6 +466,7 @@ impl RunError {
                 ),
             }),
             RunError::Output { hint, .. } => hint.clone(),
+            RunError::OutputFolder { hint, .. } => Some(hint.clone()),
             RunError::Claim(ClaimError::Held { .. }) => {
                 Some("wait for it, or pass another file with -o".to_owned())
             }

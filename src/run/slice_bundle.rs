@@ -4,12 +4,11 @@ use super::error::RunError;
 use super::slice_export::StagedJob;
 use crate::archive::{Draft, Kind, Limits};
 use crate::executor::slices::{JobFolder, SlicedJob};
-use crate::platform::Repo;
+use crate::platform::{Repo, TemporaryFolder};
 use crate::wave::Label;
 use crate::workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// The names in the bundle.
 const INPUT: &str = "wave.csv";
@@ -32,7 +31,7 @@ pub struct BundleRequest<'b> {
 pub struct BundleDraft {
     /// Its members.
     pub draft: Draft,
-    _scratch: TempDir,
+    _scratch: TemporaryFolder,
 }
 
 /// The tree that rows work in.
@@ -53,7 +52,7 @@ impl StagedJob {
     /// # Errors
     /// The tree can't be copied, or the bundle would be too large.
     pub fn bundle(&self, request: &BundleRequest<'_>) -> Result<BundleDraft, RunError> {
-        let scratch = tempfile::Builder::new().prefix("mesh-bundle-").tempdir();
+        let scratch = TemporaryFolder::new("mesh-bundle-");
         let scratch = scratch.map_err(RunError::io(&std::env::temp_dir()))?;
         let tree = self.tree(scratch.path())?;
         let sliced = moved(&self.sliced, &tree, request);

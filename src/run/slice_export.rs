@@ -11,14 +11,13 @@ use crate::job::{
 };
 use crate::model::{JobId, RunId, WaveNo};
 use crate::platform::sandbox::Choice;
-use crate::platform::{Readers, Repo, private, sha256_of_file};
+use crate::platform::{Readers, Repo, TemporaryFolder, private, sha256_of_file};
 use crate::table::{ReadOptions, Reader};
 use crate::wave::{Call, Label};
 use crate::{job, workspace};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// The names in the folder.
 const INPUT: &str = "wave.csv";
@@ -52,7 +51,7 @@ pub struct ExportRequest<'e> {
 
 /// A job whose folder is not in its place yet.
 pub struct StagedJob {
-    staging: TempDir,
+    staging: TemporaryFolder,
     /// The job.
     pub sliced: SlicedJob,
     /// The work tree that the workspace is a copy of, or the workspace itself.
@@ -71,9 +70,7 @@ impl ExportRequest<'_> {
     pub fn stage(self, into: &Path) -> Result<StagedJob, RunError> {
         let parent = crate::platform::parent(into);
         private::make_folders(parent).map_err(RunError::io(parent))?;
-        let staging = tempfile::Builder::new()
-            .prefix(".mesh-export-")
-            .tempdir_in(parent);
+        let staging = TemporaryFolder::new_in(parent, ".mesh-export-");
         let staging = staging.map_err(RunError::io(parent))?;
         let at = |name: &str| staging.path().join(name);
         let input = at(INPUT);

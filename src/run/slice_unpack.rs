@@ -4,9 +4,8 @@ use super::error::RunError;
 use super::slice_run::{make_own_folder, whole};
 use crate::archive::{ArchiveError, Limits, unpack_bundle};
 use crate::executor::slices::{JobFolder, SliceError};
-use crate::platform::{parent, private, sha256_of_bytes};
+use crate::platform::{LockKind, file_lock, parent, private, sha256_of_bytes};
 use crate::workspace;
-use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -39,7 +38,7 @@ impl UnpackedJob {
         let place = root.join(format!("mesh-bundle-{key:.20}"));
         make_own_folder(&place)?;
         let lock = File::open(&place).map_err(RunError::io(&place))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if !file_lock::try_lock(&lock, LockKind::Exclusive).map_err(RunError::io(&place))? {
             return Err(SliceError::ResultsInUse(results.to_owned()).into());
         }
         let folder = JobFolder::at(&place.join("job"));

@@ -5,6 +5,7 @@
 //! again. The size of a record is limited: a file without line ends would otherwise be held in memory as a whole.
 
 use super::error::{RECORD_BYTES_MAX, TableError, io_error};
+use crate::platform::retry_interrupted;
 pub use encoding_rs::Encoding;
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::memchr_iter;
@@ -214,7 +215,7 @@ impl Source {
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(decoding) = &mut self.decoding else {
-            return read_on(&mut self.raw, buffer);
+            return retry_interrupted(|| self.raw.read(buffer));
         };
         let length = decoding.fill(&mut self.raw, buffer)?;
         if length == 0 && decoding.is_broken {
@@ -267,16 +268,6 @@ impl Read for Source {
     }
 }
 
-/// Reads, again if a signal interrupted it: the CSV reader would not.
-fn read_on(raw: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match raw.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            length => return length,
-        }
-    }
-}
-
 /// Decodes bytes to UTF-8.
 struct Decoding {
     encoding: &'static Encoding,
@@ -326,7 +317,7 @@ impl Decoding {
     fn refill(&mut self, raw: &mut impl Read) -> io::Result<()> {
         self.chunk.resize(CHUNK_BYTES, 0);
         self.from = 0;
-        let length = read_on(raw, &mut self.chunk)?;
+        let length = retry_interrupted(|| raw.read(&mut self.chunk))?;
         self.chunk.truncate(length);
         self.is_at_end = length == 0;
         Ok(())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-from world import World
+from world import Unexpected, World
 
 PLAN = "work/.step/st-plan.jsonl"
 READ_PROMPT = "cat >/dev/null"
@@ -108,6 +108,8 @@ def drive_steps(world):
     for _ in range(30):
         start = ["--run", world.run] if world.started() else ["--run-id", world.run, "max_tasks=2", "parallel_tasks=2", "protocol=duo"]
         said = world.mesh("wave", "next", "--json", *start, allowed=(0, 3))
+        if not said.out:
+            raise Unexpected(f"`mesh wave next` printed nothing, exit code {said.code}")
         handed = json.loads(said.out.splitlines()[-1])
         if "waves" not in handed or "plan_mutations" in handed:
             # It also removes what a step has left that was killed after the last record.

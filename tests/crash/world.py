@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "syscalls"))
-from supervisor import Session  # noqa: E402
+from supervisor import CONTINUE, Session  # noqa: E402
 
 RUN = "R"
 
@@ -72,7 +72,8 @@ class World:
 
     def mesh(self, *args, allowed=(0,)):
         """Runs a command that belongs to the scenario. Raises `Died` if the trial killed it, `Unexpected` for another exit code."""
-        decide = (lambda call: self.decide(self, args[0], call)) if self.decide else None
+        # What a command has left running is still watched when nothing is decided any more.
+        decide = (lambda call: self.decide(self, args[0], call) if self.decide else CONTINUE) if self.decide else None
         outcome = self.session.run([self.mesh_path, *args], self.environment, self.work, decide)
         self.said.append(f"$ mesh {' '.join(args)}\n{outcome.err}exit code {outcome.code}")
         if outcome.code == 137:

@@ -1,4 +1,5 @@
 """One injection: a scenario of the kill tests meets one fault at one operation, goes on without it, and is compared with an undisturbed run."""
+import errno
 import functools
 import os
 import re
@@ -15,8 +16,10 @@ from world import Died, Unexpected, World
 TIMEOUT = 100
 # Exit codes that say that the machine or the service prevents the work (docs/exit-codes.md), and those of a row or a task that failed.
 REFUSED, EARLY, WORK_FAILED = 3, 4, 1
-# How the loader (127), the allocator and the start of a thread (134, abort) say that there is no memory, which mesh can't catch.
-NO_MEMORY = {127: "cannot map|failed to map|cannot create|cannot allocate", 134: "memory allocation of|Cannot allocate memory"}
+# How the loader (127, or 139 without a word), the allocator and a thread that begins (134, abort) end for lack of memory, which mesh can't catch.
+NO_MEMORY = {127: "cannot map|failed to map|cannot create|cannot allocate", 134: "memory allocation of|Cannot allocate memory", 139: r"\A\$ .*\n\Z"}
+# What a call makes of an error: the start of a thread reports a lack of memory like a limit of processes.
+SAID_AS = {errno.ENOMEM: (errno.ENOMEM, errno.EAGAIN)}
 
 
 @dataclass(frozen=True)
@@ -44,51 +47,96 @@ class Result:
     message: str = ""
     wrong: list = field(default_factory=list)
     said: list = field(default_factory=list)
-    operations: list = field(default_factory=list)
-    seen: dict = field(default_factory=dict)
     seconds: float = 0.0
 
 
-class Injector:
-    """Decides about each call: counts those of a name that the fault meets, and injects it at the due one."""
+class Operations:
+    """Gives the calls that a fault meets their names: command, process unless it is the main one, system call, path, and which of that name."""
 
-    def __init__(self, fault, operation):
-        self.fault, self.operation = fault, operation
-        self.counts, self.operations, self.active, self.reached = Counter(), [], False, None
+    def __init__(self, fault):
+        self.fault, self.counts, self.all = fault, Counter(), []
 
-    def decide(self, world, command, call):
-        if call.process.kind not in ("main", "child") or not self.fault.meets(call, world):
-            return CONTINUE
-        if self.active:
-            return self.fault.act(call)
+    def name(self, world, command, call):
+        """None for a call that the fault does not meet."""
+        if call.process.kind not in ("main", "child") or call.name not in self.fault.calls or not self.fault.meets(call, world):
+            return None
         kind = command if call.process.kind == "main" else f"{command}.{call.process.kind}"
         name = f"{kind}/{call.name}:{world.relative(call.path)}"
         self.counts[name] += 1
-        operation = f"{name}:{self.counts[name]}"
-        self.operations.append(operation)
-        if operation != self.operation:
+        self.all.append(f"{name}:{self.counts[name]}")
+        return self.all[-1]
+
+
+class Injector:
+    """Decides about each call: injects the fault at the due operation, and if it lasts at all later ones."""
+
+    def __init__(self, fault, operation):
+        self.fault, self.operation, self.operations = fault, operation, Operations(fault)
+        self.active, self.reached = False, None
+
+    def decide(self, world, command, call):
+        name = self.operations.name(world, command, call)
+        if name is None or not self.active and name != self.operation:
             return CONTINUE
-        self.reached, self.active = call, self.fault.lasts
+        if not self.active:
+            self.reached, self.active = call, self.fault.lasts
         return self.fault.act(call)
 
 
 class FaultyWorld(World):
-    """A world whose commands are watched for the calls of a fault."""
+    """A world whose commands are watched for the calls of faults."""
 
-    def __init__(self, mesh, fault):
+    def __init__(self, mesh, *faults):
         super().__init__(mesh)
         run = self.session.run
+        calls = frozenset().union(*(fault.calls for fault in faults))
+        before = max((fault.before for fault in faults), key=len)
 
         @functools.wraps(run)
         def watched(argv, env, cwd, decide=None, **more):
-            words = list(fault.before) if decide else []
-            return run([*words, *argv], env, cwd, decide, calls=fault.calls, timeout=TIMEOUT, **more)
+            words = list(before) if decide else []
+            return run([*words, *argv], env, cwd, decide, calls=calls, timeout=TIMEOUT, **more)
 
         self.session.run = watched
 
 
-def inject(mesh, injection, expected=None):
-    """Drives the scenario with the fault, then without it until it has ended, and compares."""
+@dataclass
+class Survey:
+    """An undisturbed run of a scenario: the operations that each fault can meet, and what is left. `problem`: why there is none."""
+
+    scenario: str
+    operations: dict = field(default_factory=dict)
+    seen: dict = field(default_factory=dict)
+    problem: str = ""
+
+
+def survey(mesh, name, faults):
+    """Drives the scenario without a fault."""
+    scenario, found = SCENARIOS[name], Survey(name)
+    known = {fault: Operations(FAULTS[fault]) for fault in faults}
+    world = FaultyWorld(mesh, *(operations.fault for operations in known.values()))
+
+    def note(world, command, call):
+        for operations in known.values():
+            operations.name(world, command, call)
+        return CONTINUE
+
+    try:
+        scenario.prepare(world)
+        world.decide = note
+        scenario.drive(world)
+        world.decide = None
+        found.seen = left_behind(world, scenario)
+        found.operations = {fault: operations.all for fault, operations in known.items()}
+    except Exception as problem:  # Whatever it is, nothing can be compared with it.
+        found.problem = f"{type(problem).__name__}: {problem}\n" + "\n".join(world.said[-1:])
+    finally:
+        world.remove()
+    return found
+
+
+def inject(mesh, injection, expected):
+    """Drives the scenario with the fault, then without it until it has ended, and compares with what a survey has seen."""
     began = time.monotonic()
     result = Result(injection)
     scenario, fault = SCENARIOS[injection.scenario], FAULTS[injection.fault]
@@ -101,7 +149,7 @@ def inject(mesh, injection, expected=None):
             drive(scenario, world, injector, result)
         except Exception as problem:  # Whatever it is, it is wrong.
             result.wrong.append(f"{type(problem).__name__}: {problem}")
-        result.operations, result.said = injector.operations, world.said
+        result.said = world.said
         judge(scenario, world, injector, result, expected)
     finally:
         world.remove()
@@ -144,24 +192,31 @@ def unclear(injector, result):
 
 
 def is_clear(text, call, fault):
-    action = fault.act(call)
-    reason = os.strerror(action.errno) if hasattr(action, "errno") else ""
-    return bool(reason and reason in text) or any(os.path.basename(path) and os.path.basename(path) in text for path in call.paths)
+    number = getattr(fault.act(call), "errno", None)
+    reasons = [os.strerror(said) for said in SAID_AS.get(number, (number,)) if said]
+    files = [os.path.basename(path) for path in call.paths]
+    return any(words and words in text for words in reasons + files)
 
 
 def judge(scenario, world, injector, result, expected):
     if not result.wrong:
-        result.seen = left_behind(world, scenario)
-        if expected is not None:
-            unlike = (*injector.fault.unlike, *(("names", "names after gc") if may_leave(injector.reached) else ()))
-            known = lambda seen: {part: lines for part, lines in seen.items() if part not in unlike}
-            result.wrong += differences(known(expected), known(result.seen))
+        unlike = (*injector.fault.unlike, *(("names", "names after gc") if may_leave(injector.reached) else ()))
+        known = lambda seen: {part: lines for part, lines in seen.items() if part not in unlike}
+        found = without_named(left_behind(world, scenario), expected, "\n".join(world.said))
+        result.wrong += differences(known(expected), known(found))
     if result.wrong:
         result.outcome = "failed"
     elif injector.reached is None:
         result.outcome = "not reached"
     else:
         result.outcome = "no effect" if result.code is None else outcome_of(result)
+
+
+def without_named(found, expected, said):
+    """What is left, without the files that are left too many and that a message has named."""
+    named = {name for name in re.findall(r"[\w.-]+", said) if name.endswith(".mesh-lock")}
+    is_named = lambda line: any(name in line for name in named)
+    return {part: [line for line in lines if line in expected.get(part, []) or not is_named(line)] for part, lines in found.items()}
 
 
 def may_leave(call):

@@ -448,6 +448,26 @@ fn unsafe_code_is_in_one_file_and_denied_elsewhere() {
     assert!(manifest.contains("unsafe_code = \"deny\""));
 }
 
+/// Where the machine has no room for a thread, the standard library panics everywhere else.
+#[test]
+fn threads_are_started_in_one_file() {
+    assert_eq!(
+        holding(&[
+            "thread::spawn",
+            "thread::Builder",
+            "Builder::new().name(",
+            "scope.spawn("
+        ]),
+        ["platform/threads.rs"]
+    );
+}
+
+/// A signal must interrupt no lock.
+#[test]
+fn files_are_locked_in_one_file() {
+    assert_eq!(holding(&["flock("]), ["platform/file_lock.rs"]);
+}
+
 #[test]
 fn git_is_called_in_one_place() {
     assert_eq!(holding(&["\"git\""]), ["platform/git/mod.rs"]);

@@ -2,7 +2,7 @@
 
 use crate::job::Worker;
 use crate::model::{ReportToken, one_line};
-use crate::platform::{Mechanism, Sandbox, private};
+use crate::platform::{Mechanism, Sandbox, machine_fault, private};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,7 +53,7 @@ impl<'s> Enclosure<'s> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             read => {
                 let _ = std::fs::remove_file(&self.start_error);
-                Err(io::Error::other(one_line(&read?)))
+                Err(machine_fault::of_record(&one_line(&read?)))
             }
         }
     }

@@ -8,7 +8,7 @@
 use super::pool_event::{OpenAttempt, PoolEvent};
 use crate::job::{Failure, ResultCheck, hide_in_object};
 use crate::model::{ReportToken, RowId};
-use crate::platform::unix_socket;
+use crate::platform::{TemporaryFolder, threads, unix_socket};
 use crate::redact::Redactor;
 use crate::verdict::{Object, extract};
 use crossbeam_channel::{Sender, bounded};
@@ -18,7 +18,6 @@ use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +57,7 @@ pub(crate) struct Hub {
     path: PathBuf,
     shared: Arc<Shared>,
     // Keeps the folder of a socket outside the run's folder, where no socket can have a path as long as that.
-    _elsewhere: Option<tempfile::TempDir>,
+    _elsewhere: Option<TemporaryFolder>,
 }
 
 struct Shared {
@@ -96,9 +95,7 @@ impl Hub {
             closing: std::sync::atomic::AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("reports".to_owned())
-            .spawn(move || serve(&listener, &serving))?;
+        threads::start("reports", move || serve(&listener, &serving))?;
         Ok(Self {
             path,
             shared,
@@ -149,17 +146,12 @@ impl Drop for Hub {
     }
 }
 
-fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
+fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<TemporaryFolder>)> {
     let path = folder.join("report.sock");
     if unix_socket::takes(&path) {
         return Ok((path, None));
     }
-    let elsewhere = tempfile::Builder::new()
-        .prefix("mesh-")
-        .permissions(std::fs::Permissions::from_mode(
-            crate::platform::FOLDER_MODE,
-        ))
-        .tempdir()?;
+    let elsewhere = TemporaryFolder::new("mesh-")?;
     Ok((elsewhere.path().join("report.sock"), Some(elsewhere)))
 }
 
@@ -171,9 +163,8 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
         let Ok(connection) = connection else { continue };
         let shared = Arc::clone(shared);
         // One thread per connection: there are at most as many as running workers, and they are short.
-        let _ = std::thread::Builder::new()
-            .name("report".to_owned())
-            .spawn(move || converse(&connection, &shared));
+        // Without one the connection ends without an answer, and the worker reports again.
+        let _ = threads::start("report", move || converse(&connection, &shared));
     }
 }
 

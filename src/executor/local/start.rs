@@ -14,6 +14,7 @@ use crate::job::{
     JobError, JobStatus, Journal, LogFolder, Observer, ResultCheck, Settings, SharedLimits, State,
     Stop, Survey,
 };
+use crate::platform::threads;
 use crossbeam_channel::unbounded;
 use std::path::Path;
 use std::sync::Arc;
@@ -77,7 +78,8 @@ pub fn run(
     let status = std::thread::scope(|scope| {
         for number in 0..slots {
             let (thread, tasks, events) = (&thread, receiver.clone(), events.clone());
-            scope.spawn(move || thread.serve(number, &tasks, &events));
+            let serve = move || thread.serve(number, &tasks, &events);
+            threads::start_in(scope, "worker", serve).map_err(JobError::Thread)?;
         }
         drop(receiver);
         pool.run(&survey, &inbox, observer, stop)

@@ -9,6 +9,7 @@ use super::worker_registry::{RegistryEntry, WorkerRegistry};
 use crate::job::{
     AgentProtocol, Cause, Ended, Failure, Limits, LogEnd, LogFolder, Outcome, Printed, Printout,
     Reading, ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
+    judge_unstarted,
 };
 use crate::model::{Fault, Session, Usage};
 use crate::platform::clock;
@@ -115,7 +116,7 @@ impl WorkerThread<'_> {
                     .keep(item, attempt, end, &printout.stdout, &printout.stderr);
                 outcome
             }
-            Err(error) => Outcome::Failed(Failure::SpawnFailed, error.to_string()),
+            Err(error) => judge_unstarted(error),
         };
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);

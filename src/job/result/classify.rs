@@ -5,10 +5,12 @@ use super::failure::Failure;
 use super::result_check::ResultCheck;
 use crate::job::agent_protocol::{AgentFailure, ReadText, Reading};
 use crate::model::{Fault, ReportVia, one_line};
+use crate::platform::machine_fault;
 use crate::refusal;
 use crate::refusal::{Refusal, Reset};
 use crate::verdict::{Object, Picked};
 use serde_json::Value;
+use std::io;
 use std::time::Duration;
 
 /// The longest quotation of an output line.
@@ -30,7 +32,7 @@ impl Outcome {
     pub(crate) fn fault(&self, ended: Option<&Ended>) -> Option<Fault> {
         match self {
             Outcome::Unavailable(_, refusal) => Some(refusal.fault),
-            Outcome::Failed(Failure::SpawnFailed, text) => spawn_fault(text),
+            Outcome::Failed(Failure::SpawnFailed(fault), _) => *fault,
             Outcome::Failed(Failure::WorkerExit, text) => {
                 ended.and_then(|ended| fault(ended, text))
             }
@@ -43,18 +45,15 @@ impl Outcome {
     }
 }
 
-/// An argument that is too long is the row's fault. Memory, processes or descriptors may run out for a while.
-fn spawn_fault(text: &str) -> Option<Fault> {
-    const RUN_OUT: [&str; 4] = [
-        "(os error 11)",
-        "(os error 12)",
-        "(os error 23)",
-        "(os error 24)",
-    ];
-    if RUN_OUT.iter().any(|number| text.contains(number)) {
-        return Some(Fault::Memory);
-    }
-    (!text.contains("rgument list too long")).then_some(Fault::Program)
+/// The outcome of a worker that could not be started. An argument that is too long is the row's fault; memory, processes,
+/// descriptors or space may run out for a while.
+pub(crate) fn judge_unstarted(error: &io::Error) -> Outcome {
+    let fault = match machine_fault::find(error) {
+        Some(_) => Some(Fault::Memory),
+        None if error.kind() == io::ErrorKind::ArgumentListTooLong => None,
+        None => Some(Fault::Program),
+    };
+    Outcome::Failed(Failure::SpawnFailed(fault), machine_fault::line_of(error))
 }
 
 /// The outage that the last message of a stream reports.
@@ -282,6 +281,7 @@ fn exit_text(ended: &Ended) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
 
     fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
         Ended {
@@ -381,11 +381,11 @@ mod tests {
         assert_eq!(fault(&ended(1, "", "assertion failed")), None);
         let test = "ok 12 - fetch failed: ECONNREFUSED is retried";
         assert_eq!(fault(&ended(1, "", test)), None);
-        let spawn = |text: &str| Outcome::Failed(Failure::SpawnFailed, text.to_owned()).fault(None);
-        assert_eq!(spawn("No such file or directory"), Some(Fault::Program));
-        assert_eq!(spawn("Argument list too long (os error 7)"), None);
-        let no_memory = "Cannot allocate memory (os error 12)";
-        assert_eq!(spawn(no_memory), Some(Fault::Memory));
+        let spawn = |errno: Errno| judge_unstarted(&errno.into()).fault(None);
+        assert_eq!(spawn(Errno::NOENT), Some(Fault::Program));
+        assert_eq!(spawn(Errno::TOOBIG), None);
+        assert_eq!(spawn(Errno::NOMEM), Some(Fault::Memory));
+        assert_eq!(spawn(Errno::MFILE), Some(Fault::Memory));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The failure codes of a row (CONTRACT, section 2).
 
+use crate::model::Fault;
 use std::fmt;
 
 /// Why an attempt failed; `last_error` starts with the code (CONTRACT, section 2, "Failures").
@@ -15,8 +16,8 @@ pub enum Failure {
     WorkerExit,
     /// It met a rate limit, which is not the row's fault and consumes no attempt.
     RateLimited,
-    /// It could not be started.
-    SpawnFailed,
+    /// It could not be started; the fault, unless it is the row's.
+    SpawnFailed(Option<Fault>),
     /// Its output or its result exceeds the limit.
     OutputTooLarge,
     /// The memory of its place on a cluster was used up.
@@ -36,7 +37,7 @@ impl Failure {
             Failure::InvalidOutputSchema => "invalid_output_schema",
             Failure::WorkerExit => "worker_exit",
             Failure::RateLimited => "rate_limited",
-            Failure::SpawnFailed => "spawn_failed",
+            Failure::SpawnFailed(_) => "spawn_failed",
             Failure::OutputTooLarge => "output_too_large",
             Failure::OutOfMemory => "out_of_memory",
             Failure::TimeLimit => "time_limit",

@@ -16,7 +16,7 @@ mod result_check;
 pub use attempt_end::{Cause, Ended, Leaked};
 pub use cells::{FormulaCells, NoProperties, ResultColumns};
 pub use classify::Outcome;
-pub(crate) use classify::{Rules, judge};
+pub(crate) use classify::{Rules, judge, judge_unstarted};
 pub use failure::Failure;
 pub use logs::Logs;
 pub(crate) use logs::{LogEnd, LogFolder};

@@ -16,9 +16,10 @@ use crate::job::{DEPTH_MAX, check_depth_up_to};
 use crate::ledger;
 use crate::mcp::toolbox::{CallContext, ToolError};
 use crate::model::RunId;
-use crate::platform::{clock, make_folders, options, private, sha256_of_bytes};
+use crate::platform::{
+    LockKind, clock, file_lock, make_folders, options, private, sha256_of_bytes, threads,
+};
 use crate::run::RunFolder;
-use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs::File;
@@ -67,12 +68,13 @@ impl<'s> Jobs<'s> {
         };
         let file = open().map_err(|error| unwritable(&path, &error))?;
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(StartLock(file)),
-                Err(rustix::io::Errno::WOULDBLOCK) if !context.is_cancelled() => {
-                    std::thread::sleep(POLL);
+            let taken = file_lock::try_lock(&file, LockKind::Exclusive);
+            match taken.map_err(|error| unwritable(&path, &error))? {
+                true => return Ok(StartLock(file)),
+                false if context.is_cancelled() => {
+                    return Err(unwritable(&path, &io::ErrorKind::WouldBlock.into()));
                 }
-                Err(errno) => return Err(unwritable(&path, &errno.into())),
+                false => std::thread::sleep(POLL),
             }
         }
     }
@@ -200,8 +202,8 @@ impl<'s> Jobs<'s> {
         };
         let mut child = start().map_err(|error| unwritable(&self.settings.program, &error))?;
         let status = self.wait_for_begin(id, &mut child);
-        // Reaps it, whenever it ends.
-        std::thread::spawn(move || child.wait());
+        // Reaps it, whenever it ends; without a thread that has to wait for the end of this process.
+        let _ = threads::start("reaper", move || child.wait());
         match status {
             None => Ok(()),
             Some(status) if matches!(status.code(), Some(0 | 1 | 4)) => Ok(()),

@@ -19,13 +19,15 @@ pub use past::PastEntry;
 pub use records::{Change, Conversion, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
+use super::threads;
+use crossbeam_channel::Sender;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
 use std::sync::Arc;
 
 /// Why a git command failed.
@@ -484,6 +486,8 @@ impl Repo {
             }
         };
         self.surround(&mut command, &call);
+        let feeder = call.input.filter(|input| !input.is_empty()).map(feeder);
+        let feeder = feeder.transpose()?;
         let (child, stdin) = match writers {
             Some(writers) => writers.start(command, group)?,
             None => {
@@ -492,12 +496,12 @@ impl Repo {
                 (child, stdin)
             }
         };
-        let input = call.input.unwrap_or_default();
-        let feeder = (!input.is_empty()).then(|| feed(stdin, input));
-        let output = child.wait_with_output()?;
-        // It fails where git ended before it had read everything, which its exit code tells better.
-        let _ = feeder.map(std::thread::JoinHandle::join);
-        Ok(output)
+        // Without a feeder git's input ends here.
+        if let Some(feeder) = feeder {
+            // It fails where git ends before it has read everything, which its exit code tells better.
+            let _ = feeder.send(stdin);
+        }
+        child.wait_with_output()
     }
 
     /// Folder, environment and output of a call.
@@ -521,11 +525,16 @@ impl Repo {
     }
 }
 
-/// Writes in a separate thread, because git may answer before it has read everything.
-fn feed(mut stdin: std::process::ChildStdin, input: Vec<u8>) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let _ = stdin.write_all(&input);
-    })
+/// A thread that writes to the pipe it is sent, because git may answer before it has read everything. It is there before git starts, which
+/// would take a missing rest of its input for the end.
+fn feeder(input: Vec<u8>) -> io::Result<Sender<ChildStdin>> {
+    let (sender, pipes) = crossbeam_channel::bounded::<ChildStdin>(1);
+    threads::start("git input", move || {
+        for mut stdin in pipes {
+            let _ = stdin.write_all(&input);
+        }
+    })?;
+    Ok(sender)
 }
 
 pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {

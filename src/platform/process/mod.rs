@@ -100,14 +100,11 @@ pub fn exit_watch(pid: Pid) -> io::Result<OwnedFd> {
 fn watch_by_thread(pid: Pid) -> io::Result<OwnedFd> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let (readable, held) = io::pipe()?;
-    std::thread::Builder::new()
-        .name("exit-watch".to_owned())
-        .stack_size(64 * 1024)
-        .spawn(move || {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
-            drop(held);
-        })?;
+    super::threads::start("exit-watch", move || {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+        drop(held);
+    })?;
     Ok(readable.into())
 }
 

@@ -5,7 +5,7 @@
 use super::mechanism::Mechanism;
 use super::order::{COMMAND, Order};
 use super::seatbelt;
-use super::step::at;
+use crate::platform::machine_fault::{at, record_of};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -49,7 +49,7 @@ fn record(folder: &File, file: &Path, error: &io::Error) -> io::Result<()> {
     let name = file.file_name().unwrap_or_default();
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::EXCL | OFlags::NOFOLLOW;
     let file = openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?;
-    File::from(file).write_all(error.to_string().as_bytes())
+    File::from(file).write_all(record_of(error).as_bytes())
 }
 
 /// Succeeds if nothing in the protected folders can be written, and everything that may be can.

@@ -4,7 +4,7 @@
 //! extended attributes.
 
 use super::privileges;
-use super::step::at;
+use crate::platform::machine_fault::at;
 use landlock::{
     ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
     path_beneath_rules,

@@ -24,7 +24,6 @@ mod order;
 mod privileges;
 mod seatbelt;
 mod spawn;
-mod step;
 
 pub use confinement::{Choice, Confinement, SandboxError};
 pub use helper::main;

@@ -6,8 +6,8 @@
 //! namespace gives them back for new mounts only: those of this one are locked in it. The processes of `mesh` can't be
 //! reached through `/proc/PID/root`, since they are in another user namespace.
 
-use super::step::at;
 use super::{mounts, privileges};
+use crate::platform::machine_fault::at;
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change,

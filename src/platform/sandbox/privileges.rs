@@ -1,6 +1,6 @@
 //! Drops what root could undo a sandbox with.
 
-use super::step::at;
+use crate::platform::machine_fault::at;
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, remove_capability_from_bounding_set,

@@ -71,8 +71,11 @@ fn own_program() -> PathBuf {
 
 fn reason(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let causes = text.lines().map(str::trim);
-    let causes = causes.filter_map(|line| line.strip_prefix("caused by: "));
+    let lines = text.lines().map(str::trim);
+    let causes = lines.filter_map(|line| {
+        let message = line.strip_prefix("error: ");
+        message.or_else(|| line.strip_prefix("caused by: "))
+    });
     match causes.collect::<Vec<_>>() {
         causes if !causes.is_empty() => one_line(&causes.join(": ")),
         _ => one_line(text.lines().next().unwrap_or("no reason was given")),

@@ -5,6 +5,7 @@ use super::pages::Pages;
 use super::request::{Place, Refusal, Request, Route};
 use crate::ledger;
 use crate::model::{RowId, RunId, UnitId, WaveNo};
+use crate::platform::threads;
 use crate::report::page;
 use crate::report::run_summary::RunSummary;
 use crate::report::view::{RUNNING, WAITING};
@@ -87,7 +88,8 @@ impl Server {
             match self.http.recv() {
                 Ok(request) => {
                     let shared = Arc::clone(&self.shared);
-                    std::thread::spawn(move || shared.answer(request));
+                    // Without one the request is dropped, which is an answer as well.
+                    let _ = threads::start("page", move || shared.answer(request));
                 }
                 Err(error) => return error,
             }

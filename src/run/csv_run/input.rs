@@ -2,6 +2,7 @@
 //! written as a CSV.
 
 use crate::job::JobError;
+use crate::platform::{private, retry_interrupted, temporary_file_in};
 use crate::run::error::RunError;
 use crate::table;
 use crate::table::TableError;
@@ -83,7 +84,9 @@ fn refused(error: SheetError) -> RunError {
 
 /// A file for the copy of `input`.
 fn temporary_file(input: &Path) -> Result<NamedTempFile, RunError> {
-    NamedTempFile::new().map_err(RunError::temporary(input))
+    let folder = std::env::temp_dir();
+    temporary_file_in(&folder, "mesh-input-", "", private::FILE_MODE)
+        .map_err(RunError::temporary(input))
 }
 
 /// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
@@ -108,10 +111,7 @@ fn copy_lines(
     let mut chunk = vec![0; 64 * 1024];
     let mut line_bytes = 0;
     while line_bytes <= table::RECORD_BYTES_MAX {
-        let length = match from.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            length => length.map_err(RunError::io(path))?,
-        };
+        let length = retry_interrupted(|| from.read(&mut chunk)).map_err(RunError::io(path))?;
         if length == 0 {
             break;
         }

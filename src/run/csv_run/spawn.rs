@@ -136,7 +136,7 @@ pub struct SpawnRun {
     ledger: LedgerJournal,
     pub(crate) state: State,
     pub(crate) output: OutputHistory,
-    /// Held until the run is dropped.
+    /// Held until the run has ended.
     pub(crate) claim: Option<Claim>,
 }
 
@@ -334,6 +334,13 @@ impl SpawnRun {
             detail: summary.job_error.clone(),
         })])?;
         self.folder.remove_temporary_files();
+        let left = self.claim.take().map(Claim::release);
+        for path in left.unwrap_or_default() {
+            let path = path.display();
+            observer.warn(&format!(
+                "the lock file `{path}` can't be removed; it locks nothing"
+            ));
+        }
         Ok((ending, summary))
     }
 

@@ -12,6 +12,7 @@ use crate::job;
 use crate::job::{Counts, JobError, JobStatus, Journal, Observer, Progress, RunningRow, Stop};
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, RowId, UnitId, WaveCompiled, WaveNo};
+use crate::platform::threads;
 use crate::run::error::RunError;
 use crate::run::store::Recorder;
 use crate::run::watcher::Watcher;
@@ -148,7 +149,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         settings: job::Settings,
         mut state: job::State,
         remaining_path: u64,
-    ) {
+    ) -> Result<(), RunError> {
         let wave = compiled.wave;
         let running = RunningWave {
             compiled,
@@ -158,13 +159,12 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
             },
             _workspace: workspace,
         };
-        self.running.insert(wave, running);
         let handle = LoopHandle {
             wave,
             sender: self.sender.clone(),
         };
         let (slots, stop) = (self.slots, self.stop);
-        self.scope.spawn(move || {
+        self.start_thread("wave", move || {
             let rank = Rank {
                 remaining_path: std::cmp::Reverse(remaining_path),
                 number: wave.0,
@@ -187,7 +187,18 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
                 Ok((ending, state.counts()))
             });
             guard.result = Some(result);
-        });
+        })?;
+        self.running.insert(wave, running);
+        Ok(())
+    }
+
+    fn start_thread(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'scope,
+    ) -> Result<(), RunError> {
+        let started = threads::start_in(self.scope, name, work);
+        started.map(drop).map_err(RunError::Thread)
     }
 
     /// Starts `work`, a validation.
@@ -195,21 +206,23 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         &mut self,
         which: Validation,
         work: impl FnOnce(&Stop, &mut dyn Journal) -> Result<Validated, RunError> + Send + 'scope,
-    ) {
-        self.validating.insert(which.clone());
+    ) -> Result<(), RunError> {
+        let started = which.clone();
         let mut handle = LoopHandle {
             wave: WaveNo(0),
             sender: self.sender.clone(),
         };
         let stop = self.stop;
-        self.scope.spawn(move || {
+        self.start_thread("validation", move || {
             let mut guard = ValidationGuard {
                 sender: handle.sender.clone(),
                 which,
                 result: None,
             };
             guard.result = Some(work(stop, &mut handle));
-        });
+        })?;
+        self.validating.insert(started);
+        Ok(())
     }
 
     /// Whether a validation runs, or has ended and its result is not taken.
@@ -291,12 +304,13 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
             sender: self.sender.clone(),
         };
         std::thread::scope(|scope| {
-            let worker = scope.spawn(move || {
+            let worker = threads::start_in(scope, "work", move || {
                 let guard = DoneGuard(handle.sender.clone());
                 let result = work(&mut handle);
                 drop(guard);
                 result
             });
+            let worker = worker.map_err(RunError::Thread)?;
             while let Ok(message) = self.inbox.recv() {
                 if self.handle_messages(message, recorder, watcher) {
                     break;

@@ -126,8 +126,7 @@ impl PlanRun {
         };
         context
             .in_flight
-            .start_validation(Validation::Preview(row), work);
-        Ok(())
+            .start_validation(Validation::Preview(row), work)
     }
 
     /// Takes the end of a preview. Judges its wave if that was the last one it waits for.

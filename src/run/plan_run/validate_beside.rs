@@ -136,7 +136,7 @@ impl PlanRun {
                     let factory = IntegratorFactory::new(checkout, &trees);
                     let tried = try_patch(&patch, &factory, scratch, stop, journal)?;
                     Ok(Validated::Patch(tried))
-                });
+                })?;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl PlanRun {
             context.watcher.wave_begins(&wave.compiled);
             let (compiled, job) = (wave.compiled, wave.job);
             let in_flight = &mut context.in_flight;
-            in_flight.start(compiled, workspace, settings, job, remaining_path);
+            in_flight.start(compiled, workspace, settings, job, remaining_path)?;
         }
         Ok(())
     }

@@ -108,10 +108,11 @@ impl InUse {
         }
         // Permissions do not tell: no file can be created in some folders of the system, whoever tries.
         match above.map(tempfile::tempfile_in) {
-            Some(Err(error)) => refuse(
-                format!("is in a folder in which no file can be created: {error}"),
-                "another file",
-            ),
+            Some(Err(source)) => Err(RunError::OutputFolder {
+                path: output.to_owned(),
+                hint: format!("name another file with {option}"),
+                source,
+            }),
             Some(Ok(_)) | None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 use super::leases::{heartbeat_path, write_json};
 use crate::integrate::JoinFolder;
 use crate::model::RunProcess;
+use crate::platform::threads;
 use crate::run::error::RunError;
 use crate::schedule::Heartbeat;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -33,13 +34,14 @@ impl HeartbeatThread {
         write_json(&path, &heartbeat)?;
         let (stop, stopped) = bounded::<()>(0);
         let file = path.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = threads::start("heartbeat", move || {
             while stopped.recv_timeout(life / 3) == Err(RecvTimeoutError::Timeout) {
                 heartbeat.beat += 1;
                 // See above for what follows if this fails.
                 let _ = write_json(&file, &heartbeat);
             }
         });
+        let thread = thread.map_err(RunError::Thread)?;
         Ok(Self {
             path,
             stop: Some(stop),

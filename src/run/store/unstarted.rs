@@ -3,23 +3,34 @@
 use super::run_folder::RunFolder;
 use std::fs;
 
-/// Removes the folder when dropped, unless the run has begun by then: unless its ledger has a record, or can't be read.
-pub struct Unstarted(RunFolder);
+/// Removes the folder when dropped, unless the run has [begun](Self::begun).
+pub struct Unstarted {
+    folder: RunFolder,
+    has_begun: bool,
+}
 
 impl RunFolder {
     /// For the process that has created the folder.
     pub fn remove_unless_begun(&self) -> Unstarted {
-        Unstarted(self.clone())
+        Unstarted {
+            folder: self.clone(),
+            has_begun: false,
+        }
+    }
+}
+
+impl Unstarted {
+    /// The run has begun: its folder stays.
+    pub fn begun(mut self) {
+        self.has_begun = true;
     }
 }
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        // A ledger that can't be looked at is that of a run.
-        let is_missing = matches!(self.0.ledger().try_exists(), Ok(false));
-        if is_missing || matches!(self.0.kind(), Ok(None)) {
+        if !self.has_begun {
             // What can't be removed is removed by `mesh runs gc`.
-            let _ = fs::remove_dir_all(self.0.path());
+            let _ = fs::remove_dir_all(self.folder.path());
         }
     }
 }
@@ -31,25 +42,11 @@ mod tests {
     #[test]
     fn only_a_run_that_has_begun_keeps_its_folder() {
         let home = tempfile::tempdir().expect("a folder");
-        let create = || RunFolder::create(home.path(), None).expect("a run");
-        let first = r#"{"v":1,"seq":1,"ts":"2026-02-13T01:55:00.000Z","event":"run_started","run_id":"R","kind":"spawn","mesh_version":"0","root":"/","settings":{}}"#;
-        for (ledger, is_kept) in [
-            (None, false),
-            (Some(""), false),
-            (Some(&first[..40]), false),
-            (Some(&*format!("{first}\n")), true),
-        ] {
-            let folder = create();
-            if let Some(ledger) = ledger {
-                fs::write(folder.ledger(), ledger).expect("written");
-            }
-            drop(folder.remove_unless_begun());
-            assert_eq!(folder.path().exists(), is_kept, "{ledger:?}");
-        }
-        // A disk that fails at this moment must not cost a run.
-        let folder = create();
-        std::os::unix::fs::symlink("ledger.jsonl", folder.ledger()).expect("a link to itself");
+        let folder = RunFolder::create(home.path(), None).expect("a run");
         drop(folder.remove_unless_begun());
+        assert!(!folder.path().exists());
+        let folder = RunFolder::create(home.path(), None).expect("a run");
+        folder.remove_unless_begun().begun();
         assert!(folder.path().exists());
     }
 }

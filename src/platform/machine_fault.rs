@@ -1,0 +1,124 @@
+//! Errors that are the machine's: they decide the exit code, whatever was being done, and say what to do about it.
+//!
+//! They are found among the causes of an error, so an error keeps its cause as a source and never as a part of its text: [`at`].
+
+use rustix::io::Errno;
+use std::error::Error;
+use std::fmt::Display;
+use std::io;
+
+/// An error of the system, and what was being done.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}")]
+struct Failed {
+    step: String,
+    #[source]
+    source: io::Error,
+}
+
+/// For `map_err`: says which step failed, as in `creating a user namespace`.
+pub fn at<E: Into<io::Error>>(step: impl Display) -> impl FnOnce(E) -> io::Error {
+    move |error| {
+        let source = error.into();
+        let step = step.to_string();
+        io::Error::new(source.kind(), Failed { step, source })
+    }
+}
+
+/// The message of `error`, and those of its causes that their effects do not quote.
+pub fn messages(error: &dyn Error) -> Vec<String> {
+    let mut effect = error.to_string();
+    let mut messages = vec![effect.clone()];
+    for cause in error.source().into_iter().flat_map(chain) {
+        let message = cause.to_string();
+        if !effect.contains(&message) {
+            messages.push(message.clone());
+        }
+        effect = message;
+    }
+    messages
+}
+
+/// `error` and its causes on one line: `creating a user namespace: Cannot allocate memory (os error 12)`.
+pub fn line_of(error: &dyn Error) -> String {
+    messages(error).join(": ")
+}
+
+/// An error for another process, which reads it by [`of_record`]: its number, or 0, and its line.
+pub fn record_of(error: &io::Error) -> String {
+    let number = numbers(error).next().unwrap_or_default();
+    format!("{number} {}", line_of(error))
+}
+
+/// The error of which this is the record.
+pub fn of_record(record: &str) -> io::Error {
+    match record.split_once(' ') {
+        Some((number, line))
+            if let Ok(number) = number.parse()
+                && number > 0 =>
+        {
+            at(line)(io::Error::from_raw_os_error(number))
+        }
+        Some((_, line)) => io::Error::other(line),
+        None => io::Error::other(record),
+    }
+}
+
+/// What ran out or broke, if that is among the causes of `error`.
+pub fn find(error: &(dyn Error + 'static)) -> Option<Errno> {
+    numbers(error)
+        .map(Errno::from_raw_os_error)
+        .find(|errno| advice(*errno).is_some())
+}
+
+/// The numbers of the errors of the system among the causes of `error`.
+fn numbers(error: &(dyn Error + 'static)) -> impl Iterator<Item = i32> {
+    chain(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+}
+
+/// `error` and its causes.
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'e (dyn Error + 'static)| {
+        error.source()
+    })
+}
+
+/// What to do; `None` for an error that is the caller's, such as a missing file.
+pub fn advice(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::NOSPC => "free space on that disk, or choose another folder",
+        Errno::DQUOT => "free space: your quota on that disk is used up",
+        Errno::ROFS => "that file system is read-only: remount it, or choose another folder",
+        Errno::IO | Errno::STALE => "the disk or its file system has a fault: see the system's log",
+        Errno::MFILE => {
+            "raise the limit of open files (ulimit -n), or run fewer workers at once (-j)"
+        }
+        Errno::NFILE => "the system has too many open files: end other programs",
+        Errno::NOMEM => "free memory: end other programs, or run fewer workers at once (-j)",
+        Errno::AGAIN => {
+            "too many processes or too little memory: end other programs, raise the limit (ulimit -u), or run fewer workers at once (-j)"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_found_below_the_steps_that_met_it() {
+        let full = || io::Error::from(Errno::NOSPC);
+        let error = at("copying `b`")(at("copying `a`")(full()));
+        assert_eq!(find(&error), Some(Errno::NOSPC));
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let line = "copying `b`: copying `a`: No space left on device (os error 28)";
+        assert_eq!(line_of(&error), line);
+        let read = of_record(&record_of(&error));
+        assert_eq!(
+            (find(&read), line_of(&read)),
+            (Some(Errno::NOSPC), line.to_owned())
+        );
+        assert_eq!(find(&at("opening `a`")(Errno::NOENT)), None);
+    }
+}
