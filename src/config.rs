@@ -15,7 +15,7 @@
 //! The command line knows the names of the options and checks them. An unknown key is an error.
 
 use crate::adapter::{AdapterConfig, Configured, Prices};
-use crate::model::RoleBindings;
+use crate::model::{RoleBindings, yaml_error};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,9 +83,9 @@ impl Config {
             message: message.to_owned(),
         };
         let not_yaml = |error: serde_yaml::Error| {
-            let at = error.location();
-            let at = at.map(|at| format!(", line {}, column {}", at.line(), at.column()));
-            invalid(&at.unwrap_or_default(), &error.to_string())
+            let place = yaml_error::place(&error, text);
+            let at = place.map(|(line, column)| format!(", line {line}, column {column}"));
+            invalid(&at.unwrap_or_default(), &yaml_error::message(&error, 1))
         };
         let mut config = Self {
             path: Some(path.to_owned()),

@@ -13,6 +13,7 @@ mod row;
 mod run_process;
 mod text;
 mod usage;
+pub mod yaml_error;
 
 pub use event::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, AttemptReported, AttemptStarted,

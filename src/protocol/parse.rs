@@ -5,7 +5,7 @@ use super::definition::{Definition, Protocol, Round, Select};
 use super::error::ProtocolError;
 use super::file::{Outline, ProtocolFile, RoundFile, TiersFile};
 use super::placeholders::{find_similar, find_unknown};
-use crate::model::Role;
+use crate::model::{Role, yaml_error};
 use crate::template::{Braces, Template};
 use crate::verdict::Schema;
 use serde::de::DeserializeOwned;
@@ -150,23 +150,15 @@ fn find_line(text: &str, word: &str) -> usize {
 }
 
 fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ProtocolError> {
-    serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))
-}
-
-fn yaml_error(file: &str, error: &serde_yaml::Error) -> ProtocolError {
-    let text = error.to_string();
-    let at = error
-        .location()
-        .map(|at| format!(", line {}, column {}", at.line(), at.column()));
-    let message = match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    };
-    ProtocolError::Yaml {
-        file: file.to_owned(),
-        at: at.unwrap_or_default(),
-        message,
-    }
+    serde_yaml::from_str(text).map_err(|error| {
+        let place = yaml_error::place(&error, text);
+        let at = place.map(|(line, column)| format!(", line {line}, column {column}"));
+        ProtocolError::Yaml {
+            file: file.to_owned(),
+            at: at.unwrap_or_default(),
+            message: yaml_error::message(&error, 1),
+        }
+    })
 }
 
 #[cfg(test)]

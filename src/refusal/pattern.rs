@@ -16,7 +16,7 @@
 //! If several match, the order is credit, quota, rate limit, log-in, memory, network: services wrap a specific error in a
 //! general one.
 
-use crate::model::Fault;
+use crate::model::{Fault, yaml_error};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -77,13 +77,13 @@ struct BadFile {
 }
 
 impl BadFile {
-    fn from_yaml(file: &str, error: &serde_yaml::Error) -> Self {
-        let place = error.location();
+    fn from_yaml(file: &str, source: &str, error: &serde_yaml::Error) -> Self {
+        let (line, column) = yaml_error::place(error, source).unwrap_or((1, 1));
         Self {
             file: file.to_owned(),
-            line: place.as_ref().map_or(1, |place| place.line()),
-            column: place.as_ref().map_or(1, |place| place.column()),
-            why: error.to_string(),
+            line,
+            column,
+            why: yaml_error::message(error, 1),
         }
     }
 
@@ -165,8 +165,8 @@ impl PatternSet {
     fn parse(files: &[(&str, &str)]) -> Result<Self, BadFile> {
         let mut patterns = Self::default();
         for (name, source) in files {
-            let file: File =
-                serde_yaml::from_str(source).map_err(|error| BadFile::from_yaml(name, &error))?;
+            let file: File = serde_yaml::from_str(source)
+                .map_err(|error| BadFile::from_yaml(name, source, &error))?;
             for entry in file.patterns {
                 let pattern = Pattern::of(entry, file.program.clone());
                 patterns.patterns.push(pattern.map_err(|(expression, why)| {

@@ -191,6 +191,20 @@ def drive_resume_run(world):
     world.mesh("resume", world.run, "--max-rows", "100")
 
 
+# Taking patches back
+
+
+def completed_run(world):
+    with_plan(world)
+    options = ["max_tasks=2", "parallel_tasks=2", "protocol=solo", "sandbox=none"]
+    world.quietly("run", "--run-id", world.run, *options, *worker(world))
+
+
+def drive_undo(world):
+    """Exit code 2: nothing is left to take back."""
+    world.mesh("undo", world.run, allowed=(0, 2))
+
+
 # Removing old runs
 
 
@@ -238,6 +252,7 @@ SCENARIOS = [
     Scenario("resume/spawn", stopped_spawn, drive_resume_spawn, outputs=("work/out.csv",)),
     Scenario("resume/run", stopped_run, drive_resume_run),
     Scenario("collect", with_plan, drive_steps),
+    Scenario("undo", completed_run, drive_undo),
     Scenario("gc", with_old_runs, drive_gc, runs=()),
     Scenario("slices", with_slices, drive_slices, runs=()),
 ]

@@ -8,7 +8,7 @@ use super::fence::Block;
 use super::fields::{Metadata, SwarmOverrides};
 use super::shape::Misfit;
 use super::{shape, yaml};
-use crate::model::{Risk, one_line};
+use crate::model::{Risk, one_line, yaml_error};
 use crate::plan::id::ItemId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -82,7 +82,7 @@ impl Reader<'_> {
         let Err(error) = serde_yaml::from_str::<IgnoredAny>(&self.text) else {
             return Ok(());
         };
-        let message = self.parser_message(&error);
+        let message = yaml_error::message(&error, self.block.text_line);
         let hint = match &message {
             message if message.contains("escape") => SINGLE_QUOTES,
             _ if self.block.is_bare() => FENCES,
@@ -127,7 +127,7 @@ impl Reader<'_> {
     }
 
     fn unfit(&self, error: &serde_yaml::Error) -> MetadataError {
-        let message = self.parser_message(error);
+        let message = yaml_error::message(error, self.block.text_line);
         let hint = match &message {
             message if message.ends_with(shape::LIST) => Some(DASHES),
             message if message.ends_with(shape::TEXT) => Some(QUOTES),
@@ -142,32 +142,6 @@ impl Reader<'_> {
             line: self.line(at),
             message: one_line(&message),
             hint,
-        }
-    }
-
-    /// The message of the parser, without its position. An unclosed bracket or quote is named with its line in the notes,
-    /// because it can be far above the error.
-    fn parser_message(&self, error: &serde_yaml::Error) -> String {
-        let text = error.to_string();
-        let Some(place) = error.location() else {
-            return text;
-        };
-        let position = format!(" at line {} column {}", place.line(), place.column());
-        let (message, context) = text.split_once(&position).unwrap_or((&text, ""));
-        let opening = context
-            .split_once(" at line ")
-            .and_then(|(activity, place)| {
-                let (line, _) = place.split_once(' ')?;
-                Some((activity, line.parse::<usize>().ok()?))
-            });
-        match opening {
-            Some((activity, line)) => {
-                format!(
-                    "{message}{activity} from line {}",
-                    self.block.text_line + line - 1
-                )
-            }
-            None => format!("{message}{context}"),
         }
     }
 
