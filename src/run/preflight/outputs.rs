@@ -6,6 +6,7 @@ use crate::model::shell_word;
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
 use crate::run::error::RunError;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -106,6 +107,10 @@ impl InUse {
         if above.is_some_and(|folder| !folder.is_dir()) {
             return refuse("is below a file".to_owned(), "another file");
         }
+        if is_too_long(output, above.unwrap_or(output)) {
+            let why = "is longer than the file system takes".to_owned();
+            return refuse(why, "a shorter file");
+        }
         // Permissions do not tell: no file can be created in some folders of the system, whoever tries.
         match above.map(tempfile::tempfile_in) {
             Some(Err(source)) => Err(RunError::OutputFolder {
@@ -205,6 +210,16 @@ impl InUse {
             .find(holds)
             .map(|(what, _)| what.clone())
     }
+}
+
+/// Whether a name of `output` or the whole path is too long. The file system is asked in the folder `above`, which exists: in one that
+/// is still to be created it knows no names.
+fn is_too_long(output: &Path, above: &Path) -> bool {
+    let is_refused = |path: &Path| {
+        let found = std::fs::symlink_metadata(path);
+        found.is_err_and(|error| error.kind() == ErrorKind::InvalidFilename)
+    };
+    is_refused(output) || output.iter().any(|name| is_refused(&above.join(name)))
 }
 
 /// Whether it is the ledger or the input copy of a run. The waves are in a folder of their own and may be written.
@@ -311,6 +326,15 @@ mod tests {
             why(&in_use, Path::new("/dev/null")).as_deref(),
             Some("is not a regular file")
         );
+        for name in [
+            "n".repeat(256),
+            format!("new/{}/x", "n".repeat(256)),
+            "n/".repeat(2048),
+        ] {
+            let expected = Some("is longer than the file system takes");
+            assert_eq!(why(&in_use, &at(&format!("{name}x"))).as_deref(), expected);
+        }
+        assert_eq!(why(&in_use, &at(&"n".repeat(255))), None);
         assert!(!at("new").exists());
         assert!(in_use.check_folder(&at("answers"), "--record").is_err());
         assert!(in_use.check_folder(&at("free.csv"), "--record").is_err());

@@ -144,6 +144,7 @@ fn the_report_of_a_run_is_checked_before_anything_starts() {
     let sandbox = Sandbox::with_repo(&[("README.md", ""), ("mesh.yaml", "retries: 0\n")]);
     std::os::unix::fs::symlink("README.md", sandbox.path("link")).expect("a link");
     let before = sandbox.tree();
+    let long = "n".repeat(256);
     for (options, what) in [
         (&["--junit", "."][..], "is a folder"),
         (&["--junit", "README.md/deep/x.xml"], "is below a file"),
@@ -166,6 +167,8 @@ fn the_report_of_a_run_is_checked_before_anything_starts() {
             "is in a folder in which no file can be created",
         ),
         (&["--record", "README.md"], "is not a folder"),
+        (&["--junit", &long], "is longer than the file system takes"),
+        (&["--record", &long], "is longer than the file system takes"),
     ] {
         let said = sandbox.mesh(Args::from("run").and(options).and("-- true"));
         assert_eq!(said.code, 2, "{options:?}: {}", said.err);
