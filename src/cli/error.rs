@@ -264,7 +264,7 @@ pub enum CliError {
         source: std::io::Error,
     },
     /// A stream, a thread or a temporary file failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] std::io::Error),
     /// `report-result` outside of a worker.
     #[error("`{0}` is not set: `mesh report-result` works only inside a worker started by mesh")]

@@ -77,6 +77,7 @@ pub fn main() -> ExitCode {
         return code;
     }
     completions::answer();
+    stop::outlive_file_size_limit();
     let parsed = defaults::parse(leave_session(std::env::args_os().collect()));
     let (cli, context) = match parsed {
         Ok(parsed) => parsed,

@@ -3,7 +3,7 @@
 use crate::job::{Stop, StopSource, Urgency};
 use crate::platform::{pace, threads};
 use crate::run::{CancelRequest, RunFolder};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::io::Write;
@@ -45,6 +45,15 @@ pub fn reload_signal() -> io::Result<Arc<AtomicBool>> {
     signal_hook::flag::register(SIGHUP, Arc::clone(&asked))?;
     RELOADS.store(true, Ordering::SeqCst);
     Ok(asked)
+}
+
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) fail like one to a full disk: by default its signal ends the process
+/// in the middle. Workers start with the default.
+pub fn outlive_file_size_limit() {
+    if !is_ignored(SIGXFSZ) {
+        // Where it fails, the limit ends the process.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    }
 }
 
 /// Whether SIGHUP is such a request.

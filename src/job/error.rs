@@ -111,8 +111,8 @@ pub enum JobError {
         item: RowId,
     },
     /// A thread can't be started.
-    #[error(transparent)]
-    Thread(io::Error),
+    #[error("{0}")]
+    Thread(#[source] io::Error),
     /// The run's folder can't be used.
     #[error("the run's folder can't be used")]
     Scratch(#[source] io::Error),

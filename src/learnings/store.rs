@@ -148,6 +148,8 @@ impl Store {
         text.append(&mut record.line());
         self.check_size(before.len() + text.len())?;
         file.write_all(&text)
+            // What a full disk took of it is no line of anyone.
+            .inspect_err(|_| drop(file.set_len(before.len() as u64)))
             .and_then(|()| file.sync_all())
             // Also for an existing file: its creator may have been killed before the sync.
             .and_then(|()| durable::sync_folder(durable::parent(&fs::canonicalize(&self.file)?)))

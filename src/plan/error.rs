@@ -34,11 +34,12 @@ pub enum PlanError {
         /// The file.
         file: PathBuf,
         /// The cause.
+        #[source]
         cause: io::Error,
     },
     /// Standard output can't be written.
     #[error("cannot write the answer: {0}")]
-    Output(io::Error),
+    Output(#[source] io::Error),
     /// The plan file is too large.
     #[error("plan file `{}` is larger than {bytes_max} bytes", file.display())]
     TooLarge {
@@ -93,6 +94,7 @@ pub enum PlanError {
         /// The line in the plan file, counted from 1.
         line: usize,
         /// What is wrong.
+        #[source]
         cause: Box<PlanError>,
     },
     /// `v` is not 2, 3 or 4.
@@ -167,6 +169,7 @@ pub enum PlanError {
         /// The item's id in quotes, or its place in the list.
         item: String,
         /// What is wrong.
+        #[source]
         cause: Box<PlanError>,
     },
     /// A dependency is neither an id nor an object with one.

@@ -88,6 +88,7 @@ pub fn advice(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::NOSPC => "free space on that disk, or choose another folder",
         Errno::DQUOT => "free space: your quota on that disk is used up",
+        Errno::FBIG => "raise the limit on the size of files (ulimit -f)",
         Errno::ROFS => "that file system is read-only: remount it, or choose another folder",
         Errno::IO | Errno::STALE => "the disk or its file system has a fault: see the system's log",
         Errno::MFILE => {

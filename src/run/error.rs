@@ -171,8 +171,8 @@ pub enum RunError {
     #[error(transparent)]
     Claim(#[from] ClaimError),
     /// A thread can't be started.
-    #[error(transparent)]
-    Thread(io::Error),
+    #[error("{0}")]
+    Thread(#[source] io::Error),
     /// The input differs from the run's copy of it.
     #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and {is}", path.display(), digest::short(was))]
     InputChanged {

@@ -462,6 +462,24 @@ fn threads_are_started_in_one_file() {
     );
 }
 
+/// An error of the system decides the exit code and the hint (`platform/machine_fault.rs`) only where it is among the causes, which it
+/// is not as a mere part of a message or behind `transparent`.
+#[test]
+fn errors_of_the_system_are_causes() {
+    let no_cause = [
+        r"error\(transparent\)\]\s*\w+\(\s*(#\[\w+\]\s*)?(std::)?io::Error\s*\)",
+        r"#\[error\([^\n]*\]\s*\w+\(\s*(std::)?io::Error\s*\)",
+        r"\n\s*(pub )?[a-z_]+: [^\n]*,\n\s*(cause|error): (std::)?io::Error,",
+    ];
+    let no_cause = no_cause.map(|pattern| regex::Regex::new(pattern).expect("a pattern"));
+    let mut found = Vec::new();
+    for source in sources() {
+        let matches = no_cause.iter().flat_map(|it| it.find_iter(&source.code));
+        found.extend(matches.map(|it| format!("{}: {}", source.path, it.as_str())));
+    }
+    assert_eq!(found, NONE);
+}
+
 /// A signal must interrupt no lock.
 #[test]
 fn files_are_locked_in_one_file() {

@@ -19,7 +19,7 @@ pub enum WorkbookError {
         max: usize,
     },
     /// The file or a temporary file beside it can't be written.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// The library refuses a part of the workbook.
     #[error("the workbook can't be made")]

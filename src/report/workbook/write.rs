@@ -15,6 +15,7 @@ use crate::platform;
 use crate::report::stats::{By, Figures, RunFacts};
 use crate::report::view::{Needs, RunView, Source, TableKind};
 use rust_xlsxwriter::Workbook;
+use rustix::io::Errno;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -205,23 +206,33 @@ impl Whole {
 /// The library panics if a temporary file can't be written, as on a full disk; that is an error like any other. Other panics go
 /// on.
 fn without_panic<T>(work: impl FnOnce() -> Result<T, WorkbookError>) -> Result<T, WorkbookError> {
-    const MESSAGE: &str = "Couldn't write to xml file";
-    let is_expected = |panic: &(dyn Any + Send)| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        text.is_some_and(|text| text.contains(MESSAGE))
-    };
     let hook = Arc::new(std::panic::take_hook());
     let print = Arc::clone(&hook);
     std::panic::set_hook(Box::new(move |info| {
-        if !is_expected(info.payload()) {
+        if unwritten(info.payload()).is_none() {
             print(info);
         }
     }));
     let done = catch_unwind(AssertUnwindSafe(work));
     std::panic::set_hook(Box::new(move |info| hook(info)));
-    done.unwrap_or_else(|panic| match is_expected(&*panic) {
-        true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
-        false => resume_unwind(panic),
+    done.unwrap_or_else(|panic| match unwritten(&*panic) {
+        Some(error) => Err(error.into()),
+        None => resume_unwind(panic),
+    })
+}
+
+/// The error that such a panic of the library shows: `Couldn't write to xml file: Os { code: 28, … }`.
+fn unwritten(panic: &(dyn Any + Send)) -> Option<io::Error> {
+    const MESSAGE: &str = "Couldn't write to xml file";
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied())?;
+    let (_, shown) = text.split_once(MESSAGE)?;
+    let number = shown.split_once("code: ").and_then(|(_, rest)| {
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    });
+    Some(match number {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => Errno::NOSPC.into(),
     })
 }
