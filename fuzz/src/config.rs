@@ -63,9 +63,7 @@ fn refused(error: &ConfigError, data: &[u8]) {
     if let Some(line) = line {
         let line: usize = line.parse().expect("a number");
         let text = parts::text(data);
-        let breaks = text.matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
-        // The parser counts the end of the file as a line.
-        assert!((1..=breaks.count() + 2).contains(&line), "{message}");
+        assert!((1..=parts::lines(&text)).contains(&line), "{message}");
         // With a column it is the place of a fault of syntax. A key that is spelled in another way is said to be on the first line.
         if line > 1 && !at.contains("column") {
             let name = text.lines().nth(line - 1).expect("a line of the file");

@@ -126,12 +126,12 @@ impl Reader<'_> {
         } else if line.trim_end() == "GIT binary patch" {
             self.binary()
         } else if line.starts_with("Binary files ") && line.trim_end().ends_with(" differ") {
-            self.at += 1;
             let section = self.section("a binary file that no `diff --git` line names")?;
             section.binary = Some(Binary {
                 index: section.object_ids(),
                 blocks: Vec::new(),
             });
+            self.at += 1;
             Ok(())
         } else {
             self.skip()
@@ -283,6 +283,8 @@ impl Reader<'_> {
     }
 
     fn binary(&mut self) -> Result<(), PatchError> {
+        const UNNAMED: &str = "a binary patch that no `diff --git` line names";
+        self.section(UNNAMED)?;
         self.at += 1;
         let mut blocks = Vec::new();
         while let Some(block) = self.block()? {
@@ -293,7 +295,7 @@ impl Reader<'_> {
                 "a binary patch needs `literal SIZE` or `delta SIZE` and its lines here",
             ));
         }
-        let section = self.section("a binary patch that no `diff --git` line names")?;
+        let section = self.section(UNNAMED)?;
         let index = section.object_ids();
         section.binary = Some(Binary { index, blocks });
         Ok(())
@@ -372,8 +374,9 @@ impl Reader<'_> {
         line.is_some_and(|line| line.starts_with(text))
     }
 
+    /// An error at the next line; at the end of the text, at its last line.
     pub(super) fn malformed(&self, message: impl Into<String>) -> PatchError {
-        PatchError::at(self.at + 1, message)
+        PatchError::at((self.at + 1).min(self.lines.len()), message)
     }
 }
 

@@ -393,7 +393,19 @@ fn what_is_no_diff_or_only_half_of_one() {
         ("diff --cc x\n", "line 1 of the patch: a combined diff"),
         (
             "diff --git a/x b/x\nGIT binary patch\nnonsense\n",
-            "a binary patch needs",
+            "line 3 of the patch: a binary patch needs",
+        ),
+        (
+            "diff --git a/x b/x\nGIT binary patch\n",
+            "line 2 of the patch: a binary patch needs",
+        ),
+        (
+            "GIT binary patch\nliteral 3\nKcmZQzWC8#H2LJ>B\n",
+            "line 1 of the patch: a binary patch that no",
+        ),
+        (
+            "Binary files a/x and b/x differ\n",
+            "line 1 of the patch: a binary file that no",
         ),
     ] {
         let refused = refusal(text);
