@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::config::Config;
-use crate::platform::Repo;
+use crate::platform::{Repo, look};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, FromArgMatches};
 use std::cmp::Ordering;
@@ -116,7 +116,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     let given = first_pass.and_then(|matches| matches.get_one::<PathBuf>("folder").cloned());
     let given = given.unwrap_or_else(|| ".".into());
     let folder = std::path::absolute(&given).unwrap_or_default();
-    if !folder.is_dir() {
+    if !look::is_folder(&folder).map_err(CliError::unreadable(&given))? {
         return Err(CliError::NoFolder(given));
     }
     let name = first_pass.map(full_name).unwrap_or_default();

@@ -5,7 +5,7 @@
 //! from one use to the next, so that builds are incremental.
 
 use super::error::IntegrateError;
-use crate::platform::Repo;
+use crate::platform::{Repo, look};
 use std::path::Path;
 
 /// A scratch tree.
@@ -17,7 +17,7 @@ pub struct Scratch {
 impl Scratch {
     /// Creates the scratch tree in `folder`, or updates it to the state of `real`.
     pub fn of(real: &Repo, folder: &Path) -> Result<Self, IntegrateError> {
-        let keep = match folder.is_dir() {
+        let keep = match look::is_folder(folder).map_err(IntegrateError::io(folder))? {
             true => real.ignored_in(folder)?,
             false => Default::default(),
         };

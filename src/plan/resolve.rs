@@ -1,12 +1,14 @@
 //! Finds the plan file (section 5 of the contract): the given one, otherwise the existing one of two default places. If both
 //! exist, the user must choose.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::lock::init_command;
 use crate::model::shell_word;
+use crate::platform::look;
 
 /// The place of a new plan, relative to the repository.
 pub const PLAN_FILE_DEFAULT: &str = ".step/st-plan.jsonl";
@@ -15,7 +17,7 @@ pub const PLAN_FILE_DEFAULT: &str = ".step/st-plan.jsonl";
 pub const PLAN_FILE_CODEX: &str = ".codex/st-plan.jsonl";
 
 /// Why the plan file is not determined.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum ResolveError {
     /// Both default places hold one.
     #[error(
@@ -30,6 +32,15 @@ pub enum ResolveError {
         /// The shell command that creates it.
         init: String,
     },
+    /// It can't be looked at.
+    #[error("cannot open `{}`", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The error of the file system.
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl ResolveError {
@@ -38,6 +49,7 @@ impl ResolveError {
         Some(match self {
             ResolveError::Both => format!("pass plan_file={PLAN_FILE_DEFAULT}"),
             ResolveError::Missing { init, .. } => format!("run: {init}"),
+            ResolveError::Unreadable { .. } => return None,
         })
     }
 
@@ -53,14 +65,20 @@ impl ResolveError {
 /// The plan file of the repository at `root`. A relative `explicit` path is relative to `root`.
 ///
 /// # Errors
-/// [`ResolveError::Both`], and [`ResolveError::Missing`], also for a missing explicit file.
+/// [`ResolveError::Both`]; [`ResolveError::Missing`], also for a missing explicit file; [`ResolveError::Unreadable`].
 pub fn resolve(root: &Path, explicit: Option<&Path>) -> Result<PathBuf, ResolveError> {
-    let existing = |name: &Path| Some(root.join(name)).filter(|path| path.is_file());
+    let existing = |name: &Path| {
+        let file = root.join(name);
+        match look::is_file(&file) {
+            Ok(is_there) => Ok(is_there.then_some(file)),
+            Err(source) => Err(ResolveError::Unreadable { file, source }),
+        }
+    };
     if let Some(file) = explicit {
-        return existing(file).ok_or_else(|| ResolveError::missing(root, file));
+        return existing(file)?.ok_or_else(|| ResolveError::missing(root, file));
     }
-    let [codex, default] =
-        [PLAN_FILE_CODEX, PLAN_FILE_DEFAULT].map(|name| existing(Path::new(name)));
+    let codex = existing(Path::new(PLAN_FILE_CODEX))?;
+    let default = existing(Path::new(PLAN_FILE_DEFAULT))?;
     match (codex, default) {
         (Some(_), Some(_)) => Err(ResolveError::Both),
         (Some(file), None) | (None, Some(file)) => Ok(file),
@@ -94,15 +112,16 @@ mod tests {
         );
 
         let codex = put(PLAN_FILE_CODEX);
-        assert_eq!(resolve(root, None), Ok(codex));
+        assert_eq!(resolve(root, None).expect("one"), codex);
         let step = put(PLAN_FILE_DEFAULT);
-        assert_eq!(resolve(root, None), Err(ResolveError::Both));
+        assert!(matches!(resolve(root, None), Err(ResolveError::Both)));
         assert!(
             ResolveError::Both
                 .to_string()
                 .contains("plan_file=.step/st-plan.jsonl")
         );
-        assert_eq!(resolve(root, Some(Path::new(PLAN_FILE_DEFAULT))), Ok(step));
+        let given = resolve(root, Some(Path::new(PLAN_FILE_DEFAULT)));
+        assert_eq!(given.expect("there"), step);
         assert!(resolve(root, Some(Path::new("other.jsonl"))).is_err());
     }
 }

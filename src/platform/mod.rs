@@ -8,6 +8,7 @@ mod file_clock;
 pub mod file_lock;
 pub mod git;
 mod interrupted;
+pub mod look;
 pub mod machine_fault;
 mod output_claim;
 pub mod pace;

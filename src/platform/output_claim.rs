@@ -95,7 +95,11 @@ impl Claim {
 
     fn remove_locks(&mut self) -> Vec<PathBuf> {
         let mut locks = std::mem::take(&mut self.locks);
-        locks.retain(|lock| lock.is_current() && std::fs::remove_file(&lock.path).is_err());
+        locks.retain(|lock| match lock.is_current() {
+            Ok(true) => std::fs::remove_file(&lock.path).is_err(),
+            Ok(false) => false,
+            Err(_) => true,
+        });
         locks.into_iter().map(|lock| lock.path).collect()
     }
 }
@@ -128,7 +132,7 @@ impl LockFile {
                 return Ok(Err(lock.holder()));
             }
             // Its holder may have removed it between the two calls: then it keeps nobody out.
-            if lock.is_current() {
+            if lock.is_current()? {
                 lock.write(&this_process())?;
                 return Ok(Ok(lock));
             }
@@ -136,10 +140,12 @@ impl LockFile {
     }
 
     /// Whether the lock file still has its name.
-    fn is_current(&self) -> bool {
+    fn is_current(&self) -> io::Result<bool> {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        let named = std::fs::symlink_metadata(&self.path).map(id).ok();
-        named.is_some() && named == self.file.metadata().map(id).ok()
+        match std::fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            named => Ok(id(named?) == id(self.file.metadata()?)),
+        }
     }
 
     fn holder(&self) -> String {

@@ -14,6 +14,7 @@ from scenarios import PLAN
 from world import normalise
 
 TIMES = ("job_id", "reported_at", "completed_at", "attempt_count")
+LEARNINGS = "work/.learnings.jsonl"
 # Of a report: durations, and counts of attempts. `moved_aside` names what a restore has kept.
 VARYING = {"duration_ms", "workers_spawned", "workers_retried", "workers_timed_out", "stragglers", "straggler_rows", "usage", "folder"}
 
@@ -22,14 +23,15 @@ def left_behind(world, scenario):
     """A dictionary from what was looked at to its lines."""
     seen = {"names": names(world), "mounts": mounts(world), "processes": [] if world.session.drain() else ["left running"]}
     for run in scenario.runs:
-        seen["report"] = report(world, run or world.run)
+        seen["report"], seen["learnings in the report"] = report(world, run or world.run)
         seen["audit"] = audit(world, run or world.run)
     for output in scenario.outputs:
         seen[output] = table(world.root / output)
     if (world.work / ".git").is_dir():
         seen["git"] = git(world)
         seen["plan"] = plan(world.root / PLAN)
-    seen["tree"] = tree(world, {*scenario.outputs, PLAN})
+    seen["tree"] = tree(world, {*scenario.outputs, PLAN, LEARNINGS})
+    seen["learnings"] = learnings(world.root / LEARNINGS, world)
     world.look("runs", "gc", "--older-than", "0s")
     seen["names after gc"] = names(world, is_final=True)
     return seen
@@ -63,10 +65,12 @@ def tree(world, elsewhere):
 def content_of(path, world):
     if path.parent.name == "slices":
         return slice_results(path)
-    text = path.read_bytes().decode(errors="backslashreplace")
-    if path.name == ".learnings.jsonl":
-        return "\n".join(sorted(learning(world.plain(line)) for line in text.splitlines()))
-    return repr(world.plain(text))
+    return repr(world.plain(path.read_bytes().decode(errors="backslashreplace")))
+
+
+def learnings(path, world):
+    """The records of the learnings, sorted."""
+    return sorted(learning(world.plain(line)) for line in path.read_text().splitlines()) if path.exists() else ["missing"]
 
 
 def learning(line):
@@ -126,14 +130,16 @@ def plan(path):
 
 
 def report(world, run):
-    """The order of waves and of the plan's changes is not fixed with two tasks in flight; of the slots it counts that all were closed."""
+    """Of what the run reports the lines without learnings, and those. The order of waves and of the plan's changes is not fixed with two tasks in flight; of the slots it counts that all were closed."""
     code, said = world.json("runs", "show", run, "--json")
     if isinstance(said, dict):
         said.get("plan_mutations", []).sort(key=str)
         said["waves"] = sorted(map(world.plain, said.get("waves", [])))
         slots = said.get("slots", {})
         slots["open"] = slots.pop("spawned", 0) - slots.pop("closed", 0)
-    return [f"exit code {code}", *lines_of(without_times(said, world.plain))]
+    said = without_times(said, world.plain)
+    learned = said.pop("learnings", []) if isinstance(said, dict) else []
+    return [f"exit code {code}", *lines_of(said)], lines_of(learned)
 
 
 def audit(world, run):

@@ -27,7 +27,7 @@ class World:
         self.root = Path(tempfile.mkdtemp(prefix="mesh-crash-", dir=folder_of_worlds()))
         self.session = Session(mesh, others=["git"])
         self.decide = decide
-        self.said = []
+        self.said, self.printed = [], ""
         for name in ("home", "work", "state", "tmp"):
             (self.root / name).mkdir()
         (self.root / "home/gitconfig").write_text("[user]\nname = Test\nemail = test@example.invalid\n[gc]\nauto = 0\n[maintenance]\nauto = false\n")
@@ -75,6 +75,7 @@ class World:
         # What a command has left running is still watched when nothing is decided any more.
         decide = (lambda call: self.decide(self, args[0], call) if self.decide else CONTINUE) if self.decide else None
         outcome = self.session.run([self.mesh_path, *args], self.environment, self.work, decide)
+        self.printed = outcome.err
         self.said.append(f"$ mesh {' '.join(args)}\n{outcome.err}exit code {outcome.code}")
         if outcome.code == 137:
             raise Died

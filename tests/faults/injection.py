@@ -7,17 +7,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from call import is_durable
 from comparison import differences, left_behind
 from faults import BY_NAME as FAULTS
 from scenarios import BY_NAME as SCENARIOS
 from supervisor import CONTINUE
+from table import DURABLE
 from world import Died, Unexpected, World
 
 TIMEOUT = 100
 # Exit codes that say that the machine or the service prevents the work (docs/exit-codes.md), and those of a row or a task that failed.
 REFUSED, EARLY, WORK_FAILED = 3, 4, 1
 # How the loader (127, or 139 without a word), the allocator and a thread that begins (134, abort) end for lack of memory, which mesh can't catch.
-NO_MEMORY = {127: "cannot map|failed to map|cannot create|cannot allocate", 134: "memory allocation of|Cannot allocate memory", 139: r"\A\$ .*\n\Z"}
+NO_MEMORY = {127: "cannot map|failed to map|cannot create|cannot allocate", 134: "memory allocation of|Cannot allocate memory", 139: r"\A\Z"}
 # What a call makes of an error: the start of a thread reports a lack of memory like a limit of processes.
 SAID_AS = {errno.ENOMEM: (errno.ENOMEM, errno.EAGAIN)}
 
@@ -58,7 +60,8 @@ class Operations:
 
     def name(self, world, command, call):
         """None for a call that the fault does not meet."""
-        if call.process.kind not in ("main", "child") or call.name not in self.fault.calls or not self.fault.meets(call, world):
+        is_seen = call.name in self.fault.calls and (self.fault.calls != DURABLE or is_durable(call))
+        if not is_seen or call.process.kind not in ("main", "child") or not self.fault.meets(call, world):
             return None
         kind = command if call.process.kind == "main" else f"{command}.{call.process.kind}"
         name = f"{kind}/{call.name}:{world.relative(call.path)}"
@@ -166,13 +169,22 @@ def drive(scenario, world, injector, result):
         world.decide = None
         result.message, _, code = said.rpartition("exit code ")
         result.code = int(code) if code.isdigit() else None
-        result.wrong += unclear(injector, result)
+        result.wrong += unclear(injector, result, world.printed)
+        result.wrong += unbegun(world, injector.fault)
         scenario.drive(world)
 
 
-def unclear(injector, result):
-    """What is wrong with the exit code and the message of a command that met the fault."""
-    fault, call, text = injector.fault, injector.reached, result.message
+def unbegun(world, fault):
+    """Folders of runs that could not begin, of which nothing should be left; where everything is read-only they are."""
+    if fault.lasts and fault.name.startswith("EROFS"):
+        return []
+    folders = world.root.glob("state/runs/*")
+    return [f"{folder.name} has not begun, and its folder is there" for folder in folders if not world.started(folder.name)]
+
+
+def unclear(injector, result, text):
+    """What is wrong with the exit code of a command that met the fault, and with what it printed."""
+    fault, call = injector.fault, injector.reached
     if call is None:
         return [f"exit code {result.code} without a fault"]
     if result.code is None:
@@ -200,9 +212,10 @@ def is_clear(text, call, fault):
 
 def judge(scenario, world, injector, result, expected):
     if not result.wrong:
-        unlike = (*injector.fault.unlike, *(("names", "names after gc") if may_leave(injector.reached) else ()))
+        said = "\n".join(world.said)
+        unlike = {*injector.fault.unlike, *excused(said, injector.reached)}
         known = lambda seen: {part: lines for part, lines in seen.items() if part not in unlike}
-        found = without_named(left_behind(world, scenario), expected, "\n".join(world.said))
+        found = without_named(left_behind(world, scenario), expected, said)
         result.wrong += differences(known(expected), known(found))
     if result.wrong:
         result.outcome = "failed"
@@ -219,9 +232,18 @@ def without_named(found, expected, said):
     return {part: [line for line in lines if line in expected.get(part, []) or not is_named(line)] for part, lines in found.items()}
 
 
-def may_leave(call):
-    """Whether files may be left, since the call that failed was to remove them, or to look what there is to remove."""
-    return call is not None and (call.name in ("unlink", "unlinkat", "rmdir") or any("/scratch" in path for path in call.paths))
+NAMES = ("names", "names after gc")
+# Parts that may differ where a message says what was not done.
+EXCUSES = {"nothing was added to the learnings": ("learnings", "learnings in the report", "plan", "git", *NAMES), "kept: ": NAMES}
+
+
+def excused(said, call):
+    """The parts that may differ since a message says why, or since the call that failed was to remove files, or to look what there is to remove."""
+    for excuse, parts in EXCUSES.items():
+        if excuse in said:
+            yield from parts
+    if call is not None and (call.name in ("unlink", "unlinkat", "rmdir") or any(re.search("/(scratch|snapshot)", path) for path in call.paths)):
+        yield from NAMES
 
 
 def outcome_of(result):

@@ -5,6 +5,7 @@ use super::slice_file::{JobMark, SliceFile};
 use super::slicing::SliceName;
 use crate::ledger::{self, LedgerError, Lines};
 use crate::model::{AttemptEnd, Event, RowId};
+use crate::platform::look;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -66,7 +67,7 @@ pub type Sources = (Vec<SliceSource>, Vec<(PathBuf, String)>);
 /// # Errors
 /// The folder or a file can't be read.
 pub fn find_sources(path: &Path) -> Result<Sources, SliceError> {
-    let candidates = match path.is_dir() {
+    let candidates = match look::is_folder(path).map_err(SliceError::io(path))? {
         true => SliceFile::list_with_others(path)?,
         false => vec![path.to_owned()],
     };

@@ -3,7 +3,7 @@
 use super::error::SliceError;
 use super::slicing::{SliceName, Slicing};
 use crate::job::Settings;
-use crate::platform::{Readers, durable};
+use crate::platform::{Readers, durable, look};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -57,7 +57,8 @@ impl JobFolder {
     /// [`SliceError::NoJob`].
     pub fn open(path: &Path) -> Result<Self, SliceError> {
         let folder = Self::at(path);
-        match folder.job_file().is_file() {
+        let file = folder.job_file();
+        match look::is_file(&file).map_err(SliceError::io(&file))? {
             true => Ok(folder),
             false => Err(SliceError::NoJob(path.to_owned())),
         }

@@ -14,7 +14,7 @@ use crate::model::{
     ValidationFinished, VerdictRecord, counted, one_line, with_code,
 };
 use crate::plan::{Item, metadata};
-use crate::platform::{clock, fault};
+use crate::platform::{clock, fault, machine_fault};
 use crate::protocol::{ABSENT, AGREE, Answer};
 use crate::run::error::RunError;
 use crate::run::store::{State, Unit};
@@ -99,7 +99,10 @@ impl PlanRun {
             ..draft
         };
         match self.append(&draft) {
-            Err(error) => watcher.warn(&format!("nothing was added to the learnings: {error}")),
+            Err(error) => {
+                let why = machine_fault::line_of(&error);
+                watcher.warn(&format!("nothing was added to the learnings: {why}"));
+            }
             Ok((id, known)) => {
                 fault::integrator_point();
                 self.recorder.record(&[Event::from(LearningAppended {

@@ -21,7 +21,7 @@ use crate::model::{
     with_code,
 };
 use crate::plan::{Item, ItemId, Plan, metadata};
-use crate::platform::{digest, durable};
+use crate::platform::{digest, durable, look};
 use crate::protocol;
 use crate::protocol::{Action, Integration};
 use crate::run::error::RunError;
@@ -183,7 +183,7 @@ impl PlanRun {
         }
         let folder = self.folder.unit(id);
         let (from, to) = (folder.join("candidate.diff"), folder.join("patch.diff"));
-        if !from.is_file() {
+        if !look::is_file(&from).map_err(RunError::io(&from))? {
             return Ok(None);
         }
         let bytes = std::fs::read(&from).map_err(RunError::io(&from))?;

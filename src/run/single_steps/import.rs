@@ -13,6 +13,7 @@ use super::unknown_files::KnownNames;
 use crate::job;
 use crate::job::{Journal, ResultCheck, Stop, Survey};
 use crate::model::{Event, JobId, RowId, WaveNo, WaveStarted};
+use crate::platform::look;
 use crate::run::error::RunError;
 use crate::run::plan_run::PlanRun;
 use crate::run::refusal::Refusal;
@@ -206,7 +207,7 @@ impl PlanRun {
         }
         let own = |wave: &&Wave| {
             let (path, number) = (self.output_path(wave), wave.compiled.wave);
-            if is_answered(wave) || !path.exists() {
+            if is_answered(wave) || !look::is_file(&path).map_err(RunError::io(&path))? {
                 return Ok((number, FoundAnswers::Nothing));
             }
             let awaited = self.awaited(&[wave]).map_err(AnswersError::from);

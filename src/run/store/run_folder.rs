@@ -3,7 +3,7 @@
 use crate::ledger;
 use crate::ledger::Record;
 use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
-use crate::platform::{Writers, clock, is_temporary_name, private};
+use crate::platform::{Writers, clock, is_temporary_name, look, private};
 use crate::run::error::RunError;
 use std::fs::Permissions;
 use std::io;
@@ -167,7 +167,7 @@ impl RunFolder {
     pub fn find(home: &Path, id: &RunId) -> Result<Self, RunError> {
         let is_name = !id.as_str().is_empty() && !id.as_str().contains('/') && id.as_str() != "..";
         let path = home.join("runs").join(id.as_str());
-        if is_name && path.join("ledger.jsonl").is_file() {
+        if is_name && look::is_file(&path.join("ledger.jsonl")).map_err(RunError::io(&path))? {
             return Ok(Self {
                 path,
                 id: id.clone(),

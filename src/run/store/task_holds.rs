@@ -20,7 +20,7 @@ use crate::job::Journal;
 use crate::ledger;
 use crate::ledger::Ledger;
 use crate::model::{Event, RunFinished, RunId, RunKind, UnitId};
-use crate::platform::{Repo, durable};
+use crate::platform::{Repo, durable, look};
 use crate::run::error::RunError;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -65,7 +65,9 @@ impl TaskHolds {
         let mut holders = Vec::new();
         for folder in read_list(repo)? {
             let ledger = folder.join("ledger.jsonl");
-            if ledger.is_file() && !ledger::is_in_use(&ledger)? {
+            if look::is_file(&ledger).map_err(RunError::io(&ledger))?
+                && !ledger::is_in_use(&ledger)?
+            {
                 holders.extend(Holder::read(&folder, plan_file)?);
             }
         }
@@ -106,7 +108,7 @@ impl Holder {
     /// The run in `folder`, if it holds tasks of the plan.
     fn read(folder: &Path, plan_file: &Path) -> Result<Option<Self>, RunError> {
         let ledger = folder.join("ledger.jsonl");
-        if !ledger.is_file() {
+        if !look::is_file(&ledger).map_err(RunError::io(&ledger))? {
             return Ok(None);
         }
         let state = State::read(&ledger)?;
@@ -239,7 +241,7 @@ fn update_list(
 ) -> Result<(), RunError> {
     let before = read_list(repo)?;
     let mut folders = before.clone();
-    folders.retain(|folder| folder.join("ledger.jsonl").is_file());
+    folders.retain(|folder| look::is_file(&folder.join("ledger.jsonl")).unwrap_or(true));
     change(&mut folders);
     if folders == before {
         return Ok(());

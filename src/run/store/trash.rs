@@ -2,11 +2,12 @@
 //! was cut off has left is deleted by the next one.
 
 use super::run_folder::RunFolder;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::platform::private;
 use crate::run::error::RunError;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 const TRASH: &str = "trash";
@@ -15,8 +16,9 @@ impl RunFolder {
     /// Takes the run out of the list; `false` if a process drives it.
     pub fn discard(&self, home: &Path) -> Result<bool, RunError> {
         // The lock keeps a resume from starting until the folder is gone.
-        let Ok((_ledger, _)) = Ledger::open_with(&self.ledger(), |_, _| ()) else {
-            return Ok(false);
+        let (_ledger, _) = match Ledger::open_with(&self.ledger(), |_, _| ()) {
+            Err(LedgerError::Locked { .. }) => return Ok(false),
+            opened => opened?,
         };
         take_out(self.path(), home, self.id().as_str())?;
         Ok(true)
@@ -26,10 +28,7 @@ impl RunFolder {
 /// Takes out the folders of runs that were killed before they began, if they are from before `before_ms` (since 1970); how many there were.
 pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u64, RunError> {
     let mut count = 0;
-    let Ok(entries) = fs::read_dir(home.join("runs")) else {
-        return Ok(count);
-    };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in list(&home.join("runs"))? {
         let is_old = || Some(modified_ms(&path)? < before_ms);
         let has_begun = path.join("ledger.jsonl").try_exists().unwrap_or(true);
         if !path.is_dir() || has_begun || is_old() != Some(true) {
@@ -42,6 +41,18 @@ pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u
         }
     }
     Ok(count)
+}
+
+/// What is in `folder`; nothing if that is missing.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(RunError::io(folder))?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<io::Result<_>>()
+        .map_err(RunError::io(folder))
 }
 
 fn modified_ms(path: &Path) -> Option<i64> {
@@ -61,11 +72,8 @@ fn take_out(path: &Path, home: &Path, name: &str) -> Result<(), RunError> {
 /// Deletes what was taken out.
 pub fn empty_trash(home: &Path) -> Result<(), RunError> {
     let trash = home.join(TRASH);
-    let Ok(entries) = fs::read_dir(&trash) else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        crate::workspace::remove(&entry.path()).map_err(RunError::io(&entry.path()))?;
+    for path in list(&trash)? {
+        crate::workspace::remove(&path).map_err(RunError::io(&path))?;
     }
     // Another call may use it.
     let _ = fs::remove_dir(&trash);
