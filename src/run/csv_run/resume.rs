@@ -5,7 +5,7 @@ use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, request, spawn};
 use crate::job::Settings;
 use crate::model::{Event, RunResumed};
-use crate::platform::{Claim, Readers, digest, durable};
+use crate::platform::{Claim, Readers, digest, durable, machine_fault};
 use crate::run::error::RunError;
 use crate::run::preflight::{InUse, normalize_path};
 use std::io;
@@ -57,7 +57,13 @@ impl SpawnRun {
         let is = match self.hash_of_input(path) {
             Ok(is) if is == *was => return Ok(None),
             Ok(is) => format!("is {}…", digest::short(&is)),
-            Err(_) if !path.exists() => {
+            // A fault of the machine is no change.
+            Err(error)
+                if changed != InputChanged::Ignore && machine_fault::find(&error).is_some() =>
+            {
+                return Err(error);
+            }
+            Err(_) if matches!(path.try_exists(), Ok(false)) => {
                 return Ok(Some(format!(
                     "`{shown}` no longer exists; resuming with the copy that the run keeps"
                 )));
