@@ -117,6 +117,7 @@ mod linux {
     use rustix::time::{ClockId, clock_gettime};
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
     /// All processes of this system that have not ended and can be seen from here. Costs some 10 µs for each.
     pub fn all() -> Vec<Process> {
@@ -160,7 +161,45 @@ mod linux {
     /// The environment that the program of process `pid` was started with: `NAME=value`, each ended by a zero byte.
     /// Nothing for a process of another user.
     pub fn environment(pid: Pid) -> Vec<u8> {
-        std::fs::read(file_of(pid, "environ")).unwrap_or_default()
+        let mut bytes = Vec::new();
+        for _ in 0..EXEC_LOOKS_MAX {
+            match std::fs::read(file_of(pid, "environ")) {
+                Ok(read) => bytes = read,
+                Err(_) => return Vec::new(),
+            }
+            if is_whole(pid, bytes.len()) {
+                break;
+            }
+            std::thread::sleep(EXEC_PAUSE);
+        }
+        bytes
+    }
+
+    /// How often, and how long apart, a process is looked at that is becoming another program, which takes less than a millisecond unless
+    /// the machine is busy.
+    const EXEC_LOOKS_MAX: u32 = 100;
+    const EXEC_PAUSE: Duration = Duration::from_millis(1);
+
+    /// Whether `length` bytes are the whole environment of a process: in the middle of becoming another program (`execve`) it has none, and
+    /// what is read across that is cut off. A thread of the kernel has none, nor has a process that has ended.
+    fn is_whole(pid: Pid, length: usize) -> bool {
+        const KERNEL_THREAD: u64 = 0x0020_0000;
+        let stat = std::fs::read_to_string(file_of(pid, "stat")).unwrap_or_default();
+        let Some((_, fields)) = stat.rsplit_once(')') else {
+            return true;
+        };
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // Numbered as in proc_pid_stat(5); the id and the name are before the parenthesis.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let (Some(flags), Some(code), Some(begin), Some(end)) =
+            (field(9), field(27), field(50), field(51))
+        else {
+            return true;
+        };
+        let has_ended = matches!(fields.first(), Some(&("Z" | "X")));
+        // The end of its code is set last.
+        let is_complete = code != 0 && end.checked_sub(begin) == Some(length as u64);
+        has_ended || flags & KERNEL_THREAD != 0 || is_complete
     }
 
     /// The process that holds a `flock` on the file, as far as that can be seen from here.
@@ -364,5 +403,23 @@ mod tests {
         assert_eq!(linux::parse(pid, &line.replace(" S ", " Z ")), None);
         assert_eq!(linux::parse(pid, "7 (cut"), None);
         assert_eq!(linux::parse(pid, "7 (cut) S 1"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_becomes_another_program_has_its_environment_all_the_time() {
+        // It becomes a shell 300 times.
+        let script = r#"[ "$1" = 0 ] || exec sh -c "$0" "$0" $(($1 - 1)); exec sleep 600"#;
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", script, script, "300"]);
+        let mut child = command.env("MARK", "x").spawn().expect("sh starts");
+        let pid = Pid::from_child(&child);
+        while find(pid).is_none_or(|process| process.name != "sleep") {
+            let environment = environment(pid);
+            let mut entries = environment.split(|byte| *byte == 0);
+            assert!(entries.any(|entry| entry == b"MARK=x"), "{environment:?}");
+        }
+        child.kill().expect("ours");
+        child.wait().expect("ended");
     }
 }
