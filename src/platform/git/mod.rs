@@ -496,10 +496,11 @@ impl Repo {
                 (child, stdin)
             }
         };
-        // Without a feeder git's input ends here.
-        if let Some(feeder) = feeder {
+        match feeder {
             // It fails where git ends before it has read everything, which its exit code tells better.
-            let _ = feeder.send(stdin);
+            Some(feeder) => drop(feeder.send(stdin)),
+            // Git's input ends here, and not when this function does: git waits for that.
+            None => drop(stdin),
         }
         child.wait_with_output()
     }
