@@ -1,5 +1,6 @@
 """One job, disturbed at random moments and resumed each time, until it has ended; then judged from what it left."""
 import json
+import shutil
 import signal
 import time
 from machine import files_beneath, left_behind, mounts_beneath, settled
@@ -121,10 +122,22 @@ def play_lane(world, number, make):
         turn += 1
         name = f"{make.kind}-{number}-{turn}"
         rng = world.random(name)
+        job = None
         try:
-            play(world, make(world, name, rng), rng)
+            job = make(world, name, rng)
+            play(world, job, rng)
         except (Fault, OSError, ValueError, KeyError, AssertionError) as error:
             world.add_fault(name, f"{type(error).__name__}: {error}")
+            if job:
+                keep_ledger(world, job)
+
+
+def keep_ledger(world, job):
+    """The homes are emptied at the end, so the ledger of a job that is at fault is copied."""
+    ledger = run_folder(job) / "ledger.jsonl"
+    if ledger.exists():
+        (world.folder / "at-fault").mkdir(exist_ok=True)
+        shutil.copy(ledger, world.folder / "at-fault" / f"{job.run_id}.jsonl")
 
 
 def check_left(world):

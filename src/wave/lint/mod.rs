@@ -2,8 +2,8 @@
 //!
 //! Pure: rows and text in, problems out. The rules are those of CONTRACT, section 3: the columns, the ids, one round and one concurrency
 //! limit, a lane in every row and one author per unit, every role of the round ([`team`]), disjoint scopes ([`units`]), and a call file
-//! ([`call`]) that agrees. Rows are checked one by one; of each only its place in the protocol is kept, so that a wave may be larger than
-//! the memory.
+//! ([`call`]) that agrees. Rows are checked one by one; of each only its place in the protocol and its scope are kept,
+//! and not its prompt.
 
 mod call;
 mod row;
