@@ -1,4 +1,4 @@
-//! The first events of a job, on every executor.
+//! The first events of a job, on every executor, and those that end what a kill left open of it.
 
 use crate::job::{Failure, JobError, Row, Settings, State, Survey};
 use crate::model::{AttemptEnd, AttemptFinished, AttemptKey, Event, WaveStarted};
@@ -18,7 +18,19 @@ pub(super) fn first_events(
         items: survey.total(),
         max_concurrency: settings.bounds.max_concurrency,
     })];
-    let mut open = state.recover();
+    state.forget_stop_request();
+    events.extend(close_left(settings, state, survey)?);
+    Ok(events)
+}
+
+/// An end for every attempt that a kill left open.
+pub(super) fn close_left(
+    settings: &Settings,
+    state: &State,
+    survey: &Survey,
+) -> Result<Vec<Event>, JobError> {
+    let mut events = Vec::new();
+    let mut open = state.left_open();
     let mut input = survey.rows(settings)?;
     while !open.is_empty()
         && let Some(row) = input.next_row()?

@@ -294,14 +294,17 @@ impl State {
 
     /// The rows whose attempt has no end after a kill or a stop, by index, and whether each has a durable result. The
     /// caller records how each attempt ended.
-    pub fn recover(&mut self) -> BTreeMap<u64, bool> {
-        // Resuming after a worker's stop request overrides it: the request applies only to the run that it stopped.
-        self.stop_requested = false;
+    pub fn left_open(&self) -> BTreeMap<u64, bool> {
         let open = |(index, item): (usize, &Item)| {
             let is_open = item.status == Status::Running;
             is_open.then_some((self.first + index as u64, item.reported.is_some()))
         };
         self.items.iter().enumerate().filter_map(open).collect()
+    }
+
+    /// Resuming after a worker's stop request overrides it: the request applies only to the run that it stopped.
+    pub fn forget_stop_request(&mut self) {
+        self.stop_requested = false;
     }
 
     /// The only function that changes a row's state.

@@ -40,5 +40,5 @@ pub(super) use slots::SharedSlots;
 pub(super) use slots::SlotPermit;
 pub use slots::{Share, Slots};
 pub use start::run;
-pub(super) use start::shared_limits;
+pub(super) use start::{end_orphans, shared_limits};
 pub(super) use turn::Turn;

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::collections::HashSet;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The kernel and this process may read the clock on two sides of a tick.
@@ -95,19 +95,25 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Ends what a dead `mesh` recorded in the file `path` or started for `job`: TERM, `grace` (less if `stop` is urgent),
-/// KILL. Returns when it has ended; does nothing without such a file, or with one of another boot.
+/// Ends what a dead `mesh` recorded or started for `jobs`, each with its registry, all at once: TERM, `grace` (less if `stop`
+/// is urgent), KILL. Returns when it has ended; passes over a job without a registry, or with one of another boot.
 ///
 /// The caller must hold the run's lock: the workers of a running `mesh` look the same.
-pub(crate) fn end(path: &Path, job: &JobId, grace: Duration, stop: &Stop) -> SweepReport {
-    let Some(registry) = RegistryFile::read(path) else {
-        return SweepReport::default();
-    };
-    if !cfg!(target_os = "linux") {
-        return report_unproven(registry);
-    }
+pub(crate) fn end(jobs: &[(PathBuf, &JobId)], grace: Duration, stop: &Stop) -> SweepReport {
     let mut swept = SweepReport::default();
-    let targets = find_targets(&registry, job, &process::all(), &mut swept);
+    let mut targets = Vec::new();
+    for (path, job) in jobs {
+        let Some(registry) = RegistryFile::read(path) else {
+            continue;
+        };
+        match cfg!(target_os = "linux") {
+            true => targets.extend(find_targets(&registry, job, &process::all(), &mut swept)),
+            false => swept.left.extend(find_unproven(registry)),
+        }
+    }
+    if !cfg!(target_os = "linux") {
+        return swept;
+    }
     end_targets(targets, grace, stop, &mut swept);
     if !swept.left.is_empty() {
         // An orphan left alone for one reason may have been ended for another.
@@ -154,16 +160,11 @@ fn find_targets(
     targets
 }
 
-/// Reports all recorded workers whose group exists, on a system without proof.
-fn report_unproven(registry: RegistryFile) -> SweepReport {
+/// All recorded workers whose group exists, on a system without proof.
+fn find_unproven(registry: RegistryFile) -> impl Iterator<Item = (Orphan, Doubt)> {
     let workers = registry.workers.into_iter();
     let running = workers.filter(|worker| process::group_exists(worker.pid));
-    SweepReport {
-        ended: Vec::new(),
-        left: running
-            .map(|worker| (orphan(&worker, ""), Doubt::NotLinux))
-            .collect(),
-    }
+    running.map(|worker| (orphan(&worker, ""), Doubt::NotLinux))
 }
 
 /// What is known of a recorded worker.

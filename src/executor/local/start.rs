@@ -16,7 +16,7 @@ use crate::job::{
 };
 use crate::platform::threads;
 use crossbeam_channel::unbounded;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,9 +46,9 @@ pub fn run(
     .map_err(JobError::Scratch)?;
     let launcher = Launcher::new(settings, survey.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
-    let registry = settings.scratch.join("workers");
-    end_orphans(&registry, settings, stop, observer);
-    let registry = WorkerRegistry::begin(&registry, slots).map_err(JobError::Scratch)?;
+    end_orphans(&[settings], stop, observer);
+    let registry =
+        WorkerRegistry::begin(&registry_of(settings), slots).map_err(JobError::Scratch)?;
     let limits = shared_limits(settings, state);
     let thread = WorkerThread {
         limits: &limits,
@@ -87,10 +87,19 @@ pub fn run(
     Ok((status, survey))
 }
 
-/// Ends what a killed `mesh` left running, and reports it.
-fn end_orphans(registry: &Path, settings: &Settings, stop: &Stop, observer: &mut dyn Observer) {
-    let grace = Duration::from_secs(settings.bounds.grace_seconds);
-    let swept = orphan_reaper::end(registry, &settings.job_id, grace, stop);
+/// Where the workers of a job are recorded while they run.
+fn registry_of(settings: &Settings) -> PathBuf {
+    settings.scratch.join("workers")
+}
+
+/// Ends what a killed `mesh` left running of `jobs`, all at once, and reports it.
+pub(crate) fn end_orphans(jobs: &[&Settings], stop: &Stop, observer: &mut dyn Observer) {
+    let grace = jobs.iter().map(|settings| settings.bounds.grace_seconds);
+    let grace = Duration::from_secs(grace.max().unwrap_or_default());
+    let jobs = jobs
+        .iter()
+        .map(|settings| (registry_of(settings), &settings.job_id));
+    let swept = orphan_reaper::end(&jobs.collect::<Vec<_>>(), grace, stop);
     for orphan in &swept.ended {
         observer.warn(&format!("ended an orphan of a killed mesh: {orphan}"));
     }

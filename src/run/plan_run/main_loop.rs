@@ -39,7 +39,7 @@ impl PlanRun {
         self.with_context(watcher, stop, |run, context| {
             run.join_others(context)?;
             run.roll_back(context)?;
-            run.end_released_waves(context.watcher)?;
+            run.end_left_waves(context.watcher, stop)?;
             let end = run.run_turns(context);
             if end.is_err() {
                 stop.end_now();

@@ -34,30 +34,34 @@ impl Shell<'_> {
                 .ok_or("a wave that was not compiled")?;
             let key = RowKey::parse(&wave.compiled.rows[0]).ok_or("a row without a unit")?;
             let rank = rank(&self.disk().plan, &key.unit, number);
-            let mut events = vec![(
-                Event::from(WaveStarted {
-                    wave: number,
-                    job_id: JobId::new("j"),
-                    items: wave.compiled.rows.len() as u64,
-                    max_concurrency: wave.compiled.max_concurrency,
-                }),
-                1,
-            )];
-            // As `executor::recovery` does.
-            for (index, has_result) in wave.job.clone().recover() {
+            let started = Event::from(WaveStarted {
+                wave: number,
+                job_id: JobId::new("j"),
+                items: wave.compiled.rows.len() as u64,
+                max_concurrency: wave.compiled.max_concurrency,
+            });
+            self.record(vec![(started, 1)])?;
+            self.world.call.running.insert(number, rank);
+        }
+        Ok(())
+    }
+
+    /// Ends what a kill left of all waves before the first of them starts, as `run::plan_run::left_waves` does.
+    pub(super) fn end_left_waves(&mut self) -> Checked {
+        let mut events = Vec::new();
+        for wave in &self.disk().state.waves {
+            for (index, has_result) in wave.job.left_open() {
                 let item = wave.job.item(index).ok_or("a row that does not exist")?;
                 let end = match has_result {
                     true => AttemptEnd::Completed,
                     false => AttemptEnd::Interrupted,
                 };
-                let key = self.attempt_key(number, index);
+                let key = self.attempt_key(wave.compiled.wave, index);
                 let place = item.reported.map_or(1, |place| place.get());
                 events.push((Event::from(key.finished(end, String::new())), place));
             }
-            self.record(events)?;
-            self.world.call.running.insert(number, rank);
         }
-        Ok(())
+        self.record(events)
     }
 
     pub(super) fn attempt_key(&self, wave: WaveNo, row_index: u64) -> AttemptKey {

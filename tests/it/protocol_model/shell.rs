@@ -105,6 +105,7 @@ impl<'s> Shell<'s> {
         let budget = BudgetTracker::new(budget, self.disk().state.spent());
         self.world.call = Call::new(self.concurrency(), budget);
         self.roll_back(is_committed)?;
+        self.end_left_waves()?;
         self.turn()
     }
 

@@ -271,15 +271,13 @@ impl Call {
 impl World {
     /// The rows that run now, by wave and index.
     pub fn running_rows(&self) -> Vec<(WaveNo, u64)> {
-        let waves = self.call.running.keys();
-        let rows = waves.flat_map(|number| {
-            let wave = self.disk.state.wave(*number).expect("it was compiled");
+        let rows = self.disk.state.waves.iter().flat_map(|wave| {
             let rows = 0..wave.compiled.rows.len() as u64;
             let running = rows.filter(|row| {
                 let item = wave.job.item(*row);
                 item.is_some_and(|item| item.status == RowStatus::Running)
             });
-            running.map(|row| (*number, row))
+            running.map(|row| (wave.compiled.wave, row))
         });
         rows.collect()
     }

@@ -3,6 +3,7 @@
 mod integrations;
 mod killed;
 mod ledger;
+mod left_workers;
 mod stopped;
 
 use crate::fixture::*;

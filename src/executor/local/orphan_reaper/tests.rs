@@ -59,7 +59,7 @@ impl Scene {
 
     fn sweep(&self) -> SweepReport {
         let stop = Stop::new().expect("a pipe");
-        end(&self.path(), &self.job, GRACE, &stop)
+        end(&[(self.path(), &self.job)], GRACE, &stop)
     }
 }
 
@@ -310,7 +310,7 @@ mod on_linux {
         stop.end_now();
         // The test would time out within the whole grace period.
         let grace = Duration::from_secs(3600);
-        let swept = end(&scene.path(), &scene.job, grace, &stop);
+        let swept = end(&[(scene.path(), &scene.job)], grace, &stop);
         assert_eq!(swept.ended.len(), 1);
         assert_eq!(child.wait().expect("reaped").signal(), Some(9));
     }

@@ -1,7 +1,7 @@
-//! Waves of tasks that were released while no process drove the run, with rows that a kill left open.
+//! What a killed process left of waves, ended before the first wave starts.
 //!
-//! Their rows have verdicts, so no wave of them starts again. The executor is called as for any resumed wave, but asked to stop at
-//! once: it ends the workers that are left and records the end of their attempts, and starts none.
+//! Waves of tasks that were released while no process drove the run do not start again, since their rows have verdicts. The executor is
+//! called for them as for any resumed wave, but asked to stop at once, so that it ends what else is left and starts nothing.
 
 use super::begin::PlanRun;
 use crate::executor;
@@ -22,8 +22,28 @@ impl Observer for Warnings<'_> {
 }
 
 impl PlanRun {
-    /// Ends what a killed process left of tasks that the run no longer has. Call it before the first wave starts.
-    pub(super) fn end_released_waves(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    /// Ends the workers that a killed process left running, and the waves of tasks that the run no longer has. Call it before the
+    /// first wave starts: the rows of one must not run beside what is left of another.
+    pub(super) fn end_left_waves(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let is_left = |wave: &&Wave| {
+            let attempts = wave.job.attempts;
+            wave.job_id.is_some() && attempts.spawned != attempts.closed
+        };
+        let left = self.state().waves.iter().filter(is_left);
+        let left = left.map(|wave| {
+            let settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
+            Ok((settings, wave.job.clone()))
+        });
+        let left: Vec<_> = left.collect::<Result<_, RunError>>()?;
+        executor::end_left(&left, &mut self.recorder, &mut Warnings(watcher), stop)?;
+        self.end_released_waves(watcher)
+    }
+
+    fn end_released_waves(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         self.release_changed_units(watcher)?;
         let is_left = |wave: &&Wave| {
             let attempts = wave.job.attempts;
