@@ -34,7 +34,11 @@ pub fn end_left(
     local::end_orphans(&settings, stop, observer);
     let mut events = Vec::new();
     for (settings, state) in jobs {
-        events.extend(recovery::close_left(settings, state, &Survey::recall(settings)?)?);
+        events.extend(recovery::close_left(
+            settings,
+            state,
+            &Survey::recall(settings)?,
+        )?);
     }
     journal.record(&events)?;
     Ok(())

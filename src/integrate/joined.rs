@@ -21,10 +21,6 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// A command that only looks (`mesh doctor`) holds the lock for a moment, which must not be taken for a run.
-const PRESENCE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The folder of joined runs.
 #[derive(Clone, Debug)]
@@ -130,14 +126,7 @@ impl JoinFolder {
 
     /// Shows that a joined run is there, as long as the file is open; `None` if a run is there that has not joined.
     pub(super) fn join(&self) -> Result<Option<File>, IntegrateError> {
-        let began = Instant::now();
-        loop {
-            let file = self.try_lock(LockKind::Shared)?;
-            if file.is_some() || began.elapsed() >= PRESENCE_TIMEOUT {
-                return Ok(file);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.lock_with(file_lock::take, LockKind::Shared)
     }
 
     /// Whether a run is there that has not joined.
@@ -149,7 +138,7 @@ impl JoinFolder {
     /// Shows that a run is there that no other one may join; `None` if joined runs are there. No joined run needs what the former
     /// ones told one another.
     pub(super) fn keep_out(&self) -> Result<Option<File>, IntegrateError> {
-        let file = self.try_lock(LockKind::Exclusive)?;
+        let file = self.lock_with(file_lock::take, LockKind::Exclusive)?;
         if file.is_some() {
             self.forget_changes()?;
         }
@@ -170,12 +159,20 @@ impl JoinFolder {
     }
 
     fn try_lock(&self, kind: LockKind) -> Result<Option<File>, IntegrateError> {
+        self.lock_with(file_lock::try_lock, kind)
+    }
+
+    fn lock_with(
+        &self,
+        lock: fn(&File, LockKind) -> io::Result<bool>,
+        kind: LockKind,
+    ) -> Result<Option<File>, IntegrateError> {
         let path = self.path.join("lock");
         std::fs::create_dir_all(&self.path).map_err(IntegrateError::io(&self.path))?;
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).read(true).write(true);
         let file = options.open(&path).map_err(IntegrateError::io(&path))?;
-        let is_taken = file_lock::try_lock(&file, kind).map_err(IntegrateError::io(&path))?;
+        let is_taken = lock(&file, kind).map_err(IntegrateError::io(&path))?;
         Ok(is_taken.then_some(file))
     }
 }

@@ -193,7 +193,8 @@ impl RepoLock {
                 false => Ok(IntegrateError::Joined { runs }),
             }
         };
-        if !try_lock(&file, &path)? {
+        let is_taken = file_lock::take(&file, LockKind::Exclusive);
+        if !is_taken.map_err(IntegrateError::io(&path))? {
             return Err(refuse(&file)?);
         }
         let Some(presence) = folder.keep_out()? else {

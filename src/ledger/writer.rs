@@ -10,11 +10,6 @@ use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How often a held lock is tried again, and the pause before each try.
-const LOCK_TRIES: u32 = 10;
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// A ledger that is open for writing.
 #[derive(Debug)]
@@ -144,16 +139,7 @@ impl Ledger {
     }
 
     fn locked(path: &Path, file: File) -> Result<Self, LedgerError> {
-        let try_lock = || file_lock::try_lock(&file, LockKind::Exclusive).map_err(io_error(path));
-        let mut is_locked = try_lock()?;
-        for _ in 0..LOCK_TRIES {
-            // `is_in_use` holds it for a moment.
-            if is_locked {
-                break;
-            }
-            std::thread::sleep(LOCK_PAUSE);
-            is_locked = try_lock()?;
-        }
+        let is_locked = file_lock::take(&file, LockKind::Exclusive).map_err(io_error(path))?;
         if !is_locked {
             return Err(LedgerError::Locked {
                 path: path.to_owned(),

@@ -5,7 +5,7 @@
 //! be locked, because it may not exist yet and is replaced as a whole.
 
 use super::digest::sha256_of_bytes;
-use super::file_lock::{LockKind, try_lock};
+use super::file_lock::{LockKind, take};
 use crate::model::RunId;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -128,7 +128,7 @@ impl LockFile {
                 path: path.to_owned(),
                 file,
             };
-            if !try_lock(&lock.file, LockKind::Exclusive)? {
+            if !take(&lock.file, LockKind::Exclusive)? {
                 return Ok(Err(lock.holder()));
             }
             // Its holder may have removed it between the two calls: then it keeps nobody out.

@@ -38,7 +38,7 @@ impl UnpackedJob {
         let place = root.join(format!("mesh-bundle-{key:.20}"));
         make_own_folder(&place)?;
         let lock = File::open(&place).map_err(RunError::io(&place))?;
-        if !file_lock::try_lock(&lock, LockKind::Exclusive).map_err(RunError::io(&place))? {
+        if !file_lock::take(&lock, LockKind::Exclusive).map_err(RunError::io(&place))? {
             return Err(SliceError::ResultsInUse(results.to_owned()).into());
         }
         let folder = JobFolder::at(&place.join("job"));

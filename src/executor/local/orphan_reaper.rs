@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const TICKS_OFF: u64 = 1;
 /// Between two checks of processes that were sent TERM.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often is looked for orphans at most: processes that start others without end can't be caught one by one.
+const LOOKS_MAX: u32 = 10;
 /// How long a killed process may take to end; one that hangs in the kernel may take forever.
 const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -100,44 +102,68 @@ impl fmt::Display for Doubt {
 ///
 /// The caller must hold the run's lock: the workers of a running `mesh` look the same.
 pub(crate) fn end(jobs: &[(PathBuf, &JobId)], grace: Duration, stop: &Stop) -> SweepReport {
+    let registries = jobs
+        .iter()
+        .filter_map(|(path, job)| Some((RegistryFile::read(path)?, *job)));
+    let registries: Vec<(RegistryFile, &JobId)> = registries.collect();
     let mut swept = SweepReport::default();
-    let mut targets = Vec::new();
-    for (path, job) in jobs {
-        let Some(registry) = RegistryFile::read(path) else {
-            continue;
-        };
-        match cfg!(target_os = "linux") {
-            true => targets.extend(find_targets(&registry, job, &process::all(), &mut swept)),
-            false => swept.left.extend(find_unproven(registry)),
-        }
-    }
     if !cfg!(target_os = "linux") {
+        let registries = registries.into_iter();
+        swept.left = registries
+            .flat_map(|(registry, _)| find_unproven(registry))
+            .collect();
         return swept;
     }
-    end_targets(targets, grace, stop, &mut swept);
-    if !swept.left.is_empty() {
-        // An orphan left alone for one reason may have been ended for another.
+    // A worker that was sent TERM may have started another process meanwhile, in its group or in a new one.
+    for _ in 0..LOOKS_MAX {
         let all = process::all();
-        swept
-            .left
-            .retain(|(orphan, _)| all.iter().any(|process| orphan.matches(process)));
+        let mut unproven = Vec::new();
+        let found = registries
+            .iter()
+            .flat_map(|(registry, job)| find_targets(registry, job, &all, &mut unproven));
+        let is_left = |target: &Target| swept.left.iter().any(|(one, _)| one.pid == target.group);
+        let targets: Vec<Target> = found.filter(|target| !is_left(target)).collect();
+        let is_last = targets.is_empty();
+        end_targets(targets, grace, stop, &mut swept);
+        if is_last {
+            swept.left.extend(unproven);
+            break;
+        }
     }
+    swept.settle(&process::all());
     swept
 }
 
-/// The groups with proven workers. Unproven ones are added to `swept`.
+impl SweepReport {
+    /// One entry for each group, and of those that are left only the ones that `all` has: an orphan left alone for one reason
+    /// may have been ended for another. Of a group that was ended, processes without proof may be left.
+    fn settle(&mut self, all: &[Process]) {
+        let unproven = self.ended.iter();
+        let unproven = unproven.map(|orphan| (orphan.clone(), Doubt::NoProof));
+        self.left.extend(unproven.collect::<Vec<_>>());
+        let mut seen = HashSet::new();
+        self.left.retain(|(orphan, _)| {
+            let is_there = all.iter().any(|process| orphan.matches(process));
+            is_there && seen.insert(orphan.pid)
+        });
+        seen.clear();
+        self.ended.retain(|orphan| seen.insert(orphan.pid));
+    }
+}
+
+/// The groups with proven workers. Others are added to `left`.
 fn find_targets(
     registry: &RegistryFile,
     job: &JobId,
     all: &[Process],
-    swept: &mut SweepReport,
+    left: &mut Vec<(Orphan, Doubt)>,
 ) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     for worker in &registry.workers {
         match claim(worker, all) {
             Claim::Gone => {}
             Claim::Ours(target) => targets.push(target),
-            Claim::Left(orphan, doubt) => swept.left.push((orphan, doubt)),
+            Claim::Left(orphan, doubt) => left.push((orphan, doubt)),
         }
     }
     let mark = format!("MESH_JOB_ID={job}");
@@ -155,8 +181,7 @@ fn find_targets(
     }
     let own = process::own().map(|own| own.group);
     let runs_this = targets.extract_if(.., |target| Some(target.group) == own);
-    let left = runs_this.map(|target| (target.orphan, Doubt::ContainsSelf));
-    swept.left.extend(left);
+    left.extend(runs_this.map(|target| (target.orphan, Doubt::ContainsSelf)));
     targets
 }
 
@@ -308,8 +333,6 @@ fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &m
             let orphan = || target.orphan.clone();
             if members.is_empty() {
                 swept.ended.push(orphan());
-                // Dropped by the caller, unless unmarked processes of the group still run.
-                swept.left.push((orphan(), Doubt::NoProof));
             } else if target.refused {
                 swept.left.push((orphan(), Doubt::NotPermitted));
             } else if has_timed_out {

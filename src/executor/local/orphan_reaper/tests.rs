@@ -250,6 +250,26 @@ mod on_linux {
     }
 
     #[test]
+    fn what_an_orphan_starts_when_it_is_ended_is_ended_too() {
+        let scene = Scene::new();
+        let script = "trap 'sleep 600 >/dev/null 2>&1 & echo $!; exit' TERM; echo; while :; do sleep 0.01; done";
+        let mut command = scene.shell(script);
+        command.env("MESH_REPORT_TOKEN", scene.token.as_str());
+        command.stdout(std::process::Stdio::piped());
+        let mut child = scene.spawn_recorded(command);
+        let mut stdout = child.stdout.take().expect("a pipe");
+        io::Read::read_exact(&mut stdout, &mut [0]).expect("the trap is set");
+        let swept = scene.sweep();
+        let mut text = String::new();
+        io::Read::read_to_string(&mut stdout, &mut text).expect("text");
+        let started: i32 = text.trim().parse().expect("a number");
+        let started = Pid::from_raw(started).expect("a number");
+        assert_eq!(process::find(started), None, "{swept:?}");
+        assert_eq!((swept.ended.len(), swept.left.len()), (1, 0), "{swept:?}");
+        child.wait().expect("reaped");
+    }
+
+    #[test]
     fn an_unrecorded_worker_is_proven_by_the_job_id() {
         let scene = Scene::new();
         let mut command = scene.sleeper();
