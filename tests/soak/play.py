@@ -143,7 +143,7 @@ def keep_ledger(world, job):
 def check_left(world):
     """Nothing of any job is left on the machine, and nothing of any run once it is removed."""
     left = settled(lambda: left_behind(world.sessions, world.mark))
-    check(not left, f"{len(left)} processes are left", *left)
+    check(not left, f"{len(left)} processes are left", *(f"{one}: {world.sessions.get(one.session)}" for one in left))
     check(not mounts_beneath(world.folder), "mounts are left", mounts_beneath(world.folder))
     for home in world.homes:
         world.call("runs", "gc", "--older-than", "0s", cwd=world.folder, home=home)

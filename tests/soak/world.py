@@ -27,7 +27,9 @@ class World:
         self.mesh, self.folder, self.seed = mesh, folder, seed
         self.deadline = time.monotonic() + seconds
         self.mark = f"SOAK_MARK={uuid.uuid4()}".encode()
-        self.counts, self.faults, self.sessions = collections.Counter(), [], set()
+        self.counts, self.faults = collections.Counter(), []
+        # The log of each process that was started, by its id, which is that of its session.
+        self.sessions = {}
         self.figures = []
         self.lock = threading.Lock()
         self.tmp, self.state = folder / "tmp", folder / "state"
@@ -64,7 +66,7 @@ class World:
             more = {"stdin": subprocess.DEVNULL, "stdout": said, **more}
             process = subprocess.Popen([self.mesh, *map(str, arguments)], cwd=cwd, env=self.environment(home), stderr=said, start_new_session=True, **more)
         with self.lock:
-            self.sessions.add(process.pid)
+            self.sessions[process.pid] = log
         return process
 
     def call(self, *arguments, cwd, home, codes=(0,)):
