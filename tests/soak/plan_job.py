@@ -12,6 +12,9 @@ ROUNDS = {
     "critique": {"findings": [], "must_fix": [], "flip_conditions": [], "risk": "low"},
     "vote": {"vote": "agree", "reason": "it is right"},
 }
+# Protocols under which nobody votes: of candidates that are equal one remains.
+VOTELESS = ("solo", "race", "best")
+MORE = ([], ["--prevalidate"], ["--dispatch", "barrier"], ["--early-vote"], ["--validation-parallel", "2"], ["--join"])
 # What may be left in git's folder.
 LOCKS = ("mesh.lock", "mesh.runs", "mesh.join")
 
@@ -30,14 +33,22 @@ class PlanJob:
         self.log = world.folder / f"{name}.log"
         self.answers = world.folder / f"{name}.answers"
         self.tasks = {f"t{number}": rng.choice(kinds) for number in range(1, rng.randint(2, 7) if kinds else 1)}
-        self.protocol = rng.choice(("solo", "duo", "swarm3"))
+        self.protocol = rng.choice(("solo", "duo", "swarm3", "race", "best"))
         self.delivery = rng.choice(("patch", "commit", "branch"))
         self.isolation = rng.choice(("tree", "worktree"))
-        self.more = rng.choice(([], ["--prevalidate"], ["--dispatch", "barrier"], ["--early-vote"], ["--validation-parallel", "2"]))
-        if self.isolation == "tree":
-            self.more = [one for one in self.more if one not in ("--validation-parallel", "2")]
+        self.more = rng.choice([more for more in MORE if self.takes(*more)])
         self.write_repository()
         self.write_plan()
+
+    def takes(self, option=None, *_):
+        """Whether mesh takes an option beside the others."""
+        if option is None or option == "--dispatch":
+            return True
+        if self.protocol in ("race", "best"):
+            return False
+        if option == "--join":
+            return self.isolation == "tree" and self.delivery != "branch"
+        return option != "--validation-parallel" or self.isolation == "worktree"
 
     def git(self, *arguments):
         done = subprocess.run(["git", *arguments], cwd=self.cwd, env=self.world.environment(self.home), capture_output=True, text=True, check=True)
@@ -78,9 +89,9 @@ class PlanJob:
         return ["run", "--run-id", self.run_id, *how, *limits, *passed, "--", HERE / "author", self.answers]
 
     def end_of(self, task):
-        """The status that a task ends with; nobody votes under `solo`."""
+        """The status that a task ends with."""
         kind = self.tasks[task]
-        return "completed" if kind == "refused" and self.protocol == "solo" else TASKS[kind]
+        return "completed" if kind == "refused" and self.protocol in VOTELESS else TASKS[kind]
 
     def code(self):
         return int(any(self.end_of(task) == "blocked" for task in self.tasks))
