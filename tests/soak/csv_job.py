@@ -56,9 +56,9 @@ class CsvJob:
         passed = ["--env", "SOAK_MARK,SOAK_STATE,SOAK_MESH", "--writable", self.world.state]
         return ["spawn", "rows.csv", "--run-id", self.run_id, *options, *limits, *passed, "--", HERE / "worker", "{do}", "{n}", "{nap}"]
 
-    def code(self):
-        """The exit code of a job that has run to its end."""
-        return int(any(BEHAVIOURS[row["do"]][1] for row in self.rows))
+    def codes(self):
+        """The exit codes of a job that has run to its end."""
+        return (int(any(BEHAVIOURS[row["do"]][1] for row in self.rows)),)
 
     def check(self):
         with open(self.cwd / "out.csv", newline="") as file:

@@ -93,8 +93,9 @@ class PlanJob:
         kind = self.tasks[task]
         return "completed" if kind == "refused" and self.protocol in VOTELESS else TASKS[kind]
 
-    def code(self):
-        return int(any(self.end_of(task) == "blocked" for task in self.tasks))
+    def codes(self):
+        """The exit codes of a job that has run to its end."""
+        return (int(any(self.end_of(task) == "blocked" for task in self.tasks)),)
 
     def check(self):
         plan = json.loads(self.world.call("st", "export", cwd=self.cwd, home=self.home))

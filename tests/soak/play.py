@@ -22,19 +22,26 @@ KEPT = ("ledger.jsonl", "input.csv", "waves/", "units/", "logs/", "kept/", "viol
 
 
 def play(world, job, rng):
+    arguments = disturb_and_resume(world, job, rng)
+    process = world.start(arguments, job.cwd, job.home, job.log)
+    code = wait(process, "its last start")
+    check(code in job.codes(), f"exit code {code}, not one of {job.codes()}", log_end(job.log))
+    world.count(f"{job.kind} jobs")
+    judge(world, job)
+
+
+def disturb_and_resume(world, job, rng):
+    """Starts and disturbs a job a few times; gives the command with which it goes on."""
     arguments = job.begin()
     for _ in range(rng.choice((0, 1, 1, 2, 3, 4, 6))):
         process = world.start(arguments, job.cwd, job.home, job.log)
-        if ended_alone(world, process, rng.expovariate(1 / 1.5)):
-            arguments = resume(job)
-            break
-        disturb(world, job, process, rng)
+        has_ended = ended_alone(world, process, rng.expovariate(1 / 1.5))
+        if not has_ended:
+            disturb(world, job, process, rng)
         arguments = resume(job)
-    process = world.start(arguments, job.cwd, job.home, job.log)
-    code = wait(process, "its last start")
-    check(code == job.code(), f"exit code {code} instead of {job.code()}", log_end(job.log))
-    world.count(f"{job.kind} jobs")
-    judge(world, job)
+        if has_ended:
+            break
+    return arguments
 
 
 def ended_alone(world, process, seconds):
@@ -49,7 +56,7 @@ def disturb(world, job, process, rng):
     how = rng.choices(names, [often for often, _ in DISTURBANCES.values()])[0]
     act(world, job, process, how, rng)
     code = wait(process, how)
-    allowed = (job.code(), *DISTURBANCES[how][1])
+    allowed = (*job.codes(), *DISTURBANCES[how][1])
     check(code in allowed, f"exit code {code} after {how}, not one of {allowed}", log_end(job.log))
     world.count(how if code in DISTURBANCES[how][1] or how == "pause" else "ended by itself")
 
@@ -115,7 +122,7 @@ def check_ledger(world, job):
     world.count("attempts", started)
 
 
-def play_lane(world, number, make):
+def play_lane(world, number, make, play=play):
     """Jobs one after another until the time is over."""
     turn = 0
     while not world.is_over():
