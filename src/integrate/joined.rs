@@ -16,7 +16,7 @@
 
 use super::error::IntegrateError;
 use crate::model::{RunId, RunProcess, path_text};
-use crate::platform::{LockKind, Repo, file_lock, process};
+use crate::platform::{LockKind, Repo, durable, file_lock, process};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -154,6 +154,9 @@ impl JoinFolder {
     }
 
     fn forget_changes(&self) -> Result<(), IntegrateError> {
+        for folder in [&self.path, &self.leases(), &self.heartbeats()] {
+            durable::remove_all_strays(folder).map_err(IntegrateError::io(folder))?;
+        }
         remove(&self.changes())?;
         self.remove_change()
     }

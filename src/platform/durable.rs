@@ -190,6 +190,21 @@ pub fn remove_strays(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes the temporary files of all killed writers in `folder`, which may not exist. The caller must be the only one who writes there.
+pub fn remove_all_strays(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if is_temporary_name(&entry.file_name().to_string_lossy()) && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether `name` is that of a temporary file of any writer: `.<name>.<6 letters or digits>.tmp`.
 pub fn is_temporary_name(name: &str) -> bool {
     const RANDOM_CHARS: usize = 6;

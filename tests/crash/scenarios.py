@@ -249,6 +249,8 @@ SCENARIOS = [
     run("restored", "protocol=duo", "sandbox=none", failing=True),
     run("sandboxed", "protocol=duo", "sandbox=namespace"),
     run("swarm", "sandbox=none"),
+    run("candidates", "protocol=race", "sandbox=none"),
+    run("joined", "protocol=duo", "sandbox=none", "--join"),
     Scenario("resume/spawn", stopped_spawn, drive_resume_spawn, outputs=("work/out.csv",)),
     Scenario("resume/run", stopped_run, drive_resume_run),
     Scenario("collect", with_plan, drive_steps),

@@ -33,8 +33,16 @@ impl PlanRun {
         let ended = self.state().finished.as_ref();
         if ended.is_some_and(|ended| ended.status == COMPLETED) {
             // It may have been killed right after its last record.
-            self.leave()?;
-            return Ok(JobStatus::Finished);
+            if !self.is_among_others() {
+                self.leave()?;
+                return Ok(JobStatus::Finished);
+            }
+            return self.with_context(watcher, stop, |run, context| {
+                run.join_others(context)?;
+                run.leave()?;
+                run.leave_others()?;
+                Ok(JobStatus::Finished)
+            });
         }
         self.with_context(watcher, stop, |run, context| {
             run.join_others(context)?;

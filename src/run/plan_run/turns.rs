@@ -150,16 +150,23 @@ impl PlanRun {
         })
     }
 
-    /// Ends the last turn of a run that has ended.
+    /// Ends the last turn of a run that has ended. Its heartbeat goes last: while the file is there, something may be left of the run.
     pub(crate) fn leave_others(&mut self) -> Result<(), RunError> {
         self.release_leases(true)?;
         if let Some(join) = &self.join {
             join.leases.forget_if_last()?;
         }
+        self.lock.leave()?;
         if let Some(heartbeat) = self.join.as_mut().and_then(|join| join.heartbeat.take()) {
             heartbeat.end();
         }
-        Ok(self.lock.leave()?)
+        Ok(())
+    }
+
+    /// Whether an ended run may have left something to others, since it was killed before it had left them.
+    pub(crate) fn is_among_others(&self) -> bool {
+        let join = self.join.as_ref();
+        join.is_some_and(|join| HeartbeatThread::is_left(&join.folder, &join.owner.run))
     }
 
     fn release_leases(&mut self, is_over: bool) -> Result<(), RunError> {

@@ -5,7 +5,7 @@
 
 use super::leases::{heartbeat_path, write_json};
 use crate::integrate::JoinFolder;
-use crate::model::RunProcess;
+use crate::model::{RunId, RunProcess};
 use crate::platform::threads;
 use crate::run::error::RunError;
 use crate::schedule::Heartbeat;
@@ -47,6 +47,11 @@ impl HeartbeatThread {
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// Whether that of an earlier process of `run` is left.
+    pub fn is_left(folder: &JoinFolder, run: &RunId) -> bool {
+        heartbeat_path(folder, run).try_exists().unwrap_or(true)
     }
 
     /// Ends it after the run has released its leases.

@@ -3,7 +3,7 @@
 use crate::ledger;
 use crate::ledger::Record;
 use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
-use crate::platform::{Writers, clock, is_temporary_name, look, private};
+use crate::platform::{Writers, clock, durable, look, private};
 use crate::run::error::RunError;
 use std::fs::Permissions;
 use std::io;
@@ -371,23 +371,16 @@ const COPIES: [&str; 5] = ["scratch", "snapshot", "branch", "aside", "before"];
 /// Removes the temporary files of killed writers in a run's folder. What can't be removed is harmless; `mesh runs gc` removes it
 /// with the run.
 fn remove_strays(folder: &Path) {
+    let _ = durable::remove_all_strays(folder);
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => {
-                let is_copy = name.starts_with(TRIAL) || COPIES.contains(&&*name);
-                if !is_copy {
-                    remove_strays(&entry.path());
-                }
-            }
-            _ if is_temporary_name(&name) => {
-                let _ = std::fs::remove_file(entry.path());
-            }
-            _ => {}
+        let is_copy = name.starts_with(TRIAL) || COPIES.contains(&&*name);
+        if !is_copy && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_strays(&entry.path());
         }
     }
 }
