@@ -86,12 +86,11 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
     index.write(&index_path, repo.root()).map_err(failed())
 }
 
-/// Removes the copy at `target` with its index.
+/// Removes the copy at `target` with its index, which goes first: a copy without one is found again by its folder, and is no copy.
 pub fn remove(target: &Path) -> io::Result<()> {
-    remove_tree(target)?;
     match fs::remove_file(index_path(target)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        _ => remove_tree(target),
     }
 }
 

@@ -7,6 +7,7 @@ import csv
 import difflib
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from scenarios import PLAN
 from world import normalise
 
 TIMES = ("job_id", "reported_at", "completed_at", "attempt_count")
+# The check without a patch is made for the first candidate that is tried.
+OF_ANY_CANDIDATE = re.compile(r"/candidates/\w+/before-\d+\.log$")
 LEARNINGS = "work/.learnings.jsonl"
 # Of a report: durations, and counts of attempts. `moved_aside` names what a restore has kept.
 VARYING = {"duration_ms", "workers_spawned", "workers_retried", "workers_timed_out", "stragglers", "straggler_rows", "usage", "folder"}
@@ -99,7 +102,7 @@ def names(world, is_final=False):
     if not is_final:
         skip |= {folder.name for folder in world.root.glob("state/runs/*") if not world.started(folder.name)}
     found = {world.relative(str(path)) for path in below(world.root, skip)}
-    return sorted(name for name in found if not name.startswith("tmp/mesh-"))
+    return sorted(name for name in found if not name.startswith("tmp/mesh-") and not OF_ANY_CANDIDATE.search(name))
 
 
 def below(folder, skip):
@@ -155,7 +158,7 @@ def git(world):
     lines = [f"HEAD {world.git('symbolic-ref', 'HEAD').strip()}"]
     for branch in world.git("for-each-ref", "--format=%(refname)").split():
         commits = world.plain(world.git("log", "--format=%an <%ae>%n%B%x00", branch)).split("\0")
-        lines.append(branch)
+        lines.append(branch.replace(f"mesh/{world.run}", "mesh/R"))
         lines += sorted(" | ".join(commit.split("\n")).strip(" |") for commit in commits)
         lines += world.git("ls-tree", "-r", branch).splitlines()
     lines += ["index", *world.git("ls-files", "--stage").splitlines()]

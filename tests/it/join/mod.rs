@@ -1,5 +1,7 @@
 //! Several runs on one plan (`mesh run --join`): processes that are killed and stopped at any time.
 
+mod killed;
+
 use crate::fixture::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,55 +237,6 @@ fn a_change_of_another_run_is_no_violation_but_any_other_is() {
     let violations = bench.named("R", "violation");
     let paths: Vec<&Value> = violations.iter().map(|one| &one["paths"]).collect();
     assert_eq!(paths, [&serde_json::json!(["kept.txt"])]);
-}
-
-/// Run `R` is killed at every step of `part`, or at some of them, and `S` finishes the plan; then `R` is resumed.
-fn is_cleared_up_after_a_kill(delivery: &str, part: &str, steps: impl Iterator<Item = usize>) {
-    let tasks = [Task::new("a"), Task::new("b").after(&["a"])];
-    for step in steps {
-        let bench = Bench::new(&tasks);
-        bench.git("config user.name 'A Person'");
-        bench.git("config user.email person@example.invalid");
-        let args = format!("max_tasks=9 allow_protected=true delivery={delivery}");
-        let mut first = bench.joined("R", &args);
-        first.env("MESH_FAULT_KILL", format!("{part}:{step}"));
-        let is_killed = code(spawn(first, &bench.beside("R.err"))).is_none();
-        bench.joined("S", &args).run_to_end();
-        let done = ["a", "b"].map(|id| bench.status_of(id));
-        assert_eq!(done, ["completed", "completed"], "{step}");
-        if !bench.records("R").is_empty() {
-            bench.resumed("R").run_to_end();
-        }
-        let changed = bench.git("status --porcelain --untracked-files=no");
-        let expected = match delivery {
-            "patch" => " M a.txt\n M b.txt\n",
-            _ => "",
-        };
-        assert_eq!(changed, expected, "{step}");
-        check(
-            &bench,
-            &["R", "S"].map(str::to_owned),
-            &["a", "b"].map(str::to_owned),
-        );
-        if !is_killed {
-            return;
-        }
-    }
-}
-
-#[test]
-fn a_run_that_is_killed_in_an_integration_is_cleared_up_by_another() {
-    is_cleared_up_after_a_kill("patch", "integrator", (1..).step_by(2));
-}
-
-#[test]
-fn a_run_that_is_killed_in_a_commit_is_cleared_up_by_another() {
-    is_cleared_up_after_a_kill("commit", "integrator", (2..).step_by(2));
-}
-
-#[test]
-fn a_run_that_is_killed_while_it_writes_a_file_is_cleared_up_by_another() {
-    is_cleared_up_after_a_kill("patch", "write", (3..).step_by(37));
 }
 
 #[test]
