@@ -6,8 +6,10 @@ use super::request::PatchPolicy;
 use super::state::read_states;
 use crate::learnings;
 use crate::patch::{ChangeList, Forbidden, Patch, PatchError, Rules, Tree, TreeEntry};
-use crate::platform::{PatchReport, Repo, sha256_of_bytes};
+use crate::platform::{PatchReport, Repo, look, machine_fault, sha256_of_bytes};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The result of the checks.
@@ -51,6 +53,7 @@ pub(super) fn examine_patch(
 ) -> Result<Evidence, IntegrateError> {
     let tree = WorkTree::of(repo)?;
     let fitted = check_policy(policy, &patch, repo.root()).and_then(|()| patch.fit(&tree));
+    tree.check_looks()?;
     let patch = match fitted {
         Ok(patch) => patch,
         Err(error) => return Ok(refused(error.code(), error.to_string())),
@@ -171,6 +174,8 @@ pub(super) struct WorkTree<'r> {
     repo: &'r Repo,
     root: &'r Path,
     submodules: BTreeSet<PathBuf>,
+    /// The first look that the machine failed.
+    failed_look: RefCell<Option<IntegrateError>>,
 }
 
 impl<'r> WorkTree<'r> {
@@ -179,7 +184,28 @@ impl<'r> WorkTree<'r> {
             repo,
             root: repo.root(),
             submodules: repo.submodules()?,
+            failed_look: RefCell::default(),
         })
+    }
+
+    /// To be called before what follows from the looks is used: one that the machine failed says nothing about the tree.
+    ///
+    /// # Errors
+    /// A look failed.
+    pub fn check_looks(&self) -> Result<(), IntegrateError> {
+        self.failed_look.take().map_or(Ok(()), Err)
+    }
+
+    fn found<T>(&self, path: &Path, looked: io::Result<T>) -> Option<T> {
+        let error = match looked {
+            Ok(found) => return Some(found),
+            Err(error) => error,
+        };
+        if machine_fault::find(&error).is_some() {
+            let mut failed = self.failed_look.borrow_mut();
+            failed.get_or_insert_with(|| IntegrateError::io(path)(error));
+        }
+        None
     }
 }
 
@@ -189,12 +215,16 @@ impl Tree for WorkTree<'_> {
         if self.submodules.contains(Path::new(path)) {
             return TreeEntry::Submodule;
         }
-        let Ok(metadata) = std::fs::symlink_metadata(&full) else {
+        let Some(metadata) = self.found(&full, std::fs::symlink_metadata(&full)) else {
             return TreeEntry::Nothing;
         };
-        let is_repository = || std::fs::symlink_metadata(full.join(".git")).is_ok();
+        let is_repository = || {
+            let git = full.join(".git");
+            self.found(&git, std::fs::symlink_metadata(&git)).is_some()
+        };
         if metadata.is_symlink() {
-            let target = std::fs::read_link(&full).unwrap_or_default();
+            let target = self.found(&full, std::fs::read_link(&full));
+            let target = target.unwrap_or_default();
             TreeEntry::Link(target.to_string_lossy().into_owned())
         } else if metadata.is_file() {
             TreeEntry::File
@@ -208,7 +238,10 @@ impl Tree for WorkTree<'_> {
     fn content(&self, path: &str) -> Option<Vec<u8>> {
         let full = self.root.join(path);
         // Reading a named pipe would block.
-        full.is_file().then(|| std::fs::read(full).ok()).flatten()
+        let is_file = self.found(&full, look::is_file(&full))?;
+        is_file
+            .then(|| self.found(&full, std::fs::read(&full)))
+            .flatten()
     }
 
     fn paths(&self) -> Vec<String> {

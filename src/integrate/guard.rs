@@ -6,11 +6,12 @@
 //! commit that a validation made stays in the reflog of the branch.
 
 use super::content_store::ContentStore;
+use super::error::IntegrateError;
 use super::restore_path::{move_aside, restore_path};
 use super::state::{KnownStates, RestoreCause, read_stamp};
 use crate::model::{BeforeState, path_text};
 use crate::platform::root_dir::RootDir;
-use crate::platform::{GitError, Repo, sha256_of_bytes};
+use crate::platform::{GitError, Repo, machine_fault, sha256_of_bytes};
 use crate::{learnings, plan};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
@@ -208,14 +209,17 @@ impl Guard {
     }
 
     /// Guarded files that differ. The index is not one of them, because git rewrites it at any time.
-    pub fn differing(&self, repo: &Repo) -> Vec<PathBuf> {
-        let differs =
-            |file: &&GuardedFile| file.rule == Rule::Same && !file.is_unchanged(&self.states);
-        let known = self.files.iter().filter(differs).map(GuardedFile::name);
-        known
-            .chain(self.new_hooks().map(|(_, name)| name))
-            .chain(self.changed_refs(repo))
-            .collect()
+    pub fn differing(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
+        let mut differing = Vec::new();
+        for file in self.files.iter().filter(|file| file.rule == Rule::Same) {
+            let is_unchanged = file.is_unchanged(&self.states);
+            if !is_unchanged.map_err(IntegrateError::io(&file.name()))? {
+                differing.push(file.name());
+            }
+        }
+        differing.extend(self.new_hooks().map(|(_, name)| name));
+        differing.extend(self.changed_refs(repo));
+        Ok(differing)
     }
 
     /// Branches, tags and the stash that were created, moved or removed, except the branch that is checked out, which is a
@@ -255,10 +259,14 @@ impl Guard {
         if is_mode_restored {
             repaired.restored.push(file.name());
         }
-        if file.is_unchanged(&self.states)
-            || (file.rule == Rule::Index && self.lists_the_same(repo))
-        {
-            return;
+        match file.is_unchanged(&self.states) {
+            Ok(true) => return,
+            Ok(false) if file.rule == Rule::Index && self.lists_the_same(repo) => return,
+            Ok(false) => {}
+            Err(error) => {
+                let failure = format!("{}: {error}", file.name().display());
+                return repaired.failures.push(failure);
+            }
         }
         let is_damaged = match file.rule {
             // Another git command holds a lock that existed before.
@@ -350,9 +358,12 @@ impl GuardedFile {
         states.read(&RootDir::open(&self.folder)?, &self.path)
     }
 
-    fn is_unchanged(&self, states: &KnownStates) -> bool {
-        let now = self.now(states).unwrap_or(Some(BeforeState::Absent));
-        now.as_ref() == Some(&self.before)
+    /// What can't be looked at, because a program has closed it, has changed; a fault of the machine is an error, and says nothing.
+    fn is_unchanged(&self, states: &KnownStates) -> io::Result<bool> {
+        match self.now(states) {
+            Err(error) if machine_fault::find(&error).is_some() => Err(error),
+            now => Ok(now.unwrap_or(Some(BeforeState::Absent)).as_ref() == Some(&self.before)),
+        }
     }
 
     /// Restores the permission bits of the file and of the folder that holds it; `true` if they had changed.

@@ -58,7 +58,7 @@ impl SavedTree {
         differing.extend(now.unlisted.difference(&self.unlisted).cloned());
         differing.extend(self.new_paths(&root, untracked(&now.changes)));
         differing.extend(self.changed_repositories(repo));
-        let guarded = self.guard.differing(repo).into_iter();
+        let guarded = self.guard.differing(repo)?.into_iter();
         differing.extend(guarded.map(|path| relative(repo, path)));
         differing.sort();
         differing.dedup();

@@ -13,7 +13,7 @@ use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
 use super::tree_memory::TreeMemory;
 use crate::model::path_text;
-use crate::platform::Repo;
+use crate::platform::{Repo, machine_fault};
 use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::cell::LazyCell;
@@ -152,9 +152,10 @@ impl Watch<'_> {
     pub fn check(&mut self) -> Result<Vec<PathBuf>, IntegrateError> {
         let mut quiet = self.tree.quiet();
         quiet.repair(Some(self.number))?;
-        // If git can no longer read the repository, `.git` itself changed.
         match quiet.fingerprint() {
             Ok(now) => quiet.note_changes(&now),
+            Err(error) if machine_fault::find(&error).is_some() => return Err(error),
+            // If git can no longer read the repository, `.git` itself changed.
             Err(_) => quiet.lose_sight(),
         }
         let watching = quiet.watched.watching.get_mut(&self.number);

@@ -67,7 +67,9 @@ pub fn check_undo(
     let mut conflicts = Vec::new();
     for ReversePatch { unit, patch } in patches {
         let checked = check_policy(policy, patch, repo.root());
-        match checked.and_then(|()| patch.clone().fit(&tree)) {
+        let fitted = checked.and_then(|()| patch.clone().fit(&tree));
+        tree.tree.check_looks()?;
+        match fitted {
             Ok(fitted) => tree.take(&fitted),
             Err(error) => conflicts.push((unit.clone(), error.to_string())),
         }

@@ -207,16 +207,9 @@ pub fn remove_all_strays(folder: &Path) -> io::Result<()> {
 
 /// Whether `name` is that of a temporary file of any writer: `.<name>.<6 letters or digits>.tmp`.
 pub fn is_temporary_name(name: &str) -> bool {
-    const RANDOM_CHARS: usize = 6;
-    let Some((written, random)) = name
-        .strip_suffix(TEMPORARY_SUFFIX)
-        .and_then(|name| name.strip_prefix('.')?.rsplit_once('.'))
-    else {
-        return false;
-    };
-    let is_random =
-        random.len() == RANDOM_CHARS && random.chars().all(|c| c.is_ascii_alphanumeric());
-    !written.is_empty() && is_random
+    let random = "[0-9A-Za-z]".repeat(6);
+    let pattern = glob::Pattern::new(&format!(".?*.{random}{TEMPORARY_SUFFIX}"));
+    pattern.is_ok_and(|pattern| pattern.matches(name))
 }
 
 /// Whether `path` is the temporary file of a writer of `file`.

@@ -23,10 +23,20 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Creates a folder and its missing parents.
 pub fn make_folders(path: &Path) -> io::Result<()> {
-    DirBuilder::new()
+    let made = DirBuilder::new()
         .mode(FOLDER_MODE)
         .recursive(true)
-        .create(path)
+        .create(path);
+    match made {
+        // One that exists and can't be looked at is reported as if it were no folder.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            match std::fs::metadata(path)?.is_dir() {
+                true => Ok(()),
+                false => Err(error),
+            }
+        }
+        made => made,
+    }
 }
 
 /// Options that create a file with its mode. The caller adds the access, and whether the file may exist.

@@ -19,6 +19,15 @@ pub enum SnapshotError {
         #[source]
         source: io::Error,
     },
+    /// A file could not be looked at.
+    #[error("`{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of the file system.
+        #[source]
+        source: io::Error,
+    },
     /// A file could not be copied.
     #[error("snapshot of `{}`", path.display())]
     Copy {
@@ -34,6 +43,11 @@ impl SnapshotError {
     pub(crate) fn copy(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Copy { path, source }
+    }
+
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
     }
 
     /// Names `folder`, which the copies are in, if its disk is full.
@@ -58,7 +72,7 @@ impl SnapshotError {
             Self::Copy { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("give yourself access to it (chmod u+rwx its folder), and resume the run")
             }
-            Self::Copy { .. } => None,
+            Self::Read { .. } | Self::Copy { .. } => None,
         }
     }
 }

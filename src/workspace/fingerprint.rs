@@ -4,7 +4,9 @@
 use super::error::SnapshotError;
 use super::file_copy::{FileStamp, open};
 use crate::learnings;
-use crate::platform::{Change, FileClock, Repo, clock, sha256_of_bytes, sha256_of_reader};
+use crate::platform::{
+    Change, FileClock, Repo, clock, machine_fault, sha256_of_bytes, sha256_of_reader,
+};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -60,12 +62,13 @@ impl Fingerprint {
         paths.dedup();
         let (clock, now_ns) = (FileClock::of(repo.root()), clock::now().as_nanosecond());
         let found = paths.into_par_iter().map(|path| {
-            let stamp = FileStamp::of(&repo.root().join(&path)).ok().flatten();
-            (path, stamp)
+            let full = repo.root().join(&path);
+            let stamp = unless_machine_fails(&full, FileStamp::of(&full))?.flatten();
+            Ok((path, stamp, false))
         });
         let mut room = KEPT_BYTES_IN_ALL;
         let mut found: Vec<(OsString, Option<FileStamp>, bool)> =
-            found.map(|(path, stamp)| (path, stamp, false)).collect();
+            found.collect::<Result<_, SnapshotError>>()?;
         for (_, stamp, is_kept) in &mut found {
             let bytes = stamp.map_or(0, |stamp| stamp.size);
             *is_kept = bytes <= KEPT_BYTES.min(room);
@@ -84,12 +87,12 @@ impl Fingerprint {
                         stamp,
                         stamp.filter(is_settled),
                         is_kept,
-                    )
+                    )?
                 }
             };
-            (path, content)
+            Ok((path, content))
         });
-        let files: Vec<_> = read.collect();
+        let files: Vec<_> = read.collect::<Result<_, SnapshotError>>()?;
         Ok(Self {
             commit: repo.head()?,
             files: Arc::new(files.into_iter().collect()),
@@ -147,23 +150,36 @@ impl Content {
         stamp: Option<FileStamp>,
         settled: Option<FileStamp>,
         is_kept: bool,
-    ) -> Self {
-        let read = stamp.and_then(|stamp| {
-            let (digest, bytes) = digest(path, &stamp, is_kept).ok()?;
-            Some(((stamp.mode & 0o170_700, digest.into()), bytes))
-        });
+    ) -> Result<Self, SnapshotError> {
+        let read = match &stamp {
+            Some(stamp) => unless_machine_fails(path, digest(path, stamp, is_kept))?,
+            None => None,
+        };
+        let read = stamp
+            .zip(read)
+            .map(|(stamp, (digest, bytes))| ((stamp.mode & 0o170_700, digest.into()), bytes));
         let (digest, bytes) = read.unzip();
-        Self {
+        Ok(Self {
             stamp,
             digest,
             settled,
             bytes: bytes.flatten(),
-        }
+        })
     }
 
     /// Whether it is a file, a link, a folder or something else.
     pub fn kind(&self) -> Option<u32> {
         self.stamp.map(|stamp| stamp.mode & 0o170_000)
+    }
+}
+
+/// What was found at `path`; `None` if it can't be looked at. A fault of the machine is an error: it says nothing about the file.
+fn unless_machine_fails<T>(path: &Path, looked: io::Result<T>) -> Result<Option<T>, SnapshotError> {
+    match looked {
+        Err(error) if machine_fault::find(&error).is_some() => {
+            Err(SnapshotError::read(path)(error))
+        }
+        looked => Ok(looked.ok()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::model::shell_word;
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
+use crate::platform::machine_fault;
 use crate::run::error::RunError;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -103,23 +104,28 @@ impl InUse {
             true => Path::new("."),
             false => folder,
         });
-        let above = above.find(|folder| folder.exists());
-        if above.is_some_and(|folder| !folder.is_dir()) {
-            return refuse("is below a file".to_owned(), "another file");
-        }
+        let not_usable = |source| RunError::OutputFolder {
+            path: output.to_owned(),
+            hint: format!("name another file with {option}"),
+            source,
+        };
+        let above = above.find_map(|folder| match std::fs::metadata(folder) {
+            Ok(there) => Some(Ok((folder, there.is_dir()))),
+            // It says nothing about what is there.
+            Err(error) if machine_fault::find(&error).is_some() => Some(Err(error)),
+            Err(_) => None,
+        });
+        let above = match above.transpose().map_err(not_usable)? {
+            Some((_, false)) => return refuse("is below a file".to_owned(), "another file"),
+            above => above.map(|(folder, _)| folder),
+        };
         if is_too_long(output, above.unwrap_or(output)) {
             let why = "is longer than the file system takes".to_owned();
             return refuse(why, "a shorter file");
         }
         // Permissions do not tell: no file can be created in some folders of the system, whoever tries.
-        match above.map(tempfile::tempfile_in) {
-            Some(Err(source)) => Err(RunError::OutputFolder {
-                path: output.to_owned(),
-                hint: format!("name another file with {option}"),
-                source,
-            }),
-            Some(Ok(_)) | None => Ok(()),
-        }
+        let tried = above.map(tempfile::tempfile_in).transpose();
+        tried.map(drop).map_err(not_usable)
     }
 
     /// [`check`](Self::check), for a file in a folder that must exist.

@@ -3,8 +3,9 @@
 use crate::ledger;
 use crate::ledger::Record;
 use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
-use crate::platform::{Writers, clock, durable, look, private};
+use crate::platform::{Writers, clock, durable, look, machine_fault, private};
 use crate::run::error::RunError;
+use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -205,18 +206,26 @@ impl RunFolder {
     /// All runs below `home`, oldest first.
     pub fn list(home: &Path) -> Result<Vec<Self>, RunError> {
         let runs = home.join("runs");
-        let pattern = format!(
-            "{}/*/ledger.jsonl",
-            glob::Pattern::escape(&runs.to_string_lossy())
-        );
-        let ledgers =
-            glob::glob(&pattern).map_err(|error| RunError::io(&runs)(io::Error::other(error)))?;
-        let folders = ledgers.flatten().filter_map(|ledger| {
-            let path = ledger.parent()?.to_owned();
-            let id = RunId::new(path.file_name()?.to_str()?);
-            Some(Self { path, id })
-        });
-        let mut folders: Vec<Self> = folders.collect();
+        let failed = RunError::io(&runs);
+        let entries = match std::fs::read_dir(&runs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+        };
+        let mut folders = Vec::new();
+        for entry in entries.map_err(failed)? {
+            let path = entry.path();
+            let ledger = path.join("ledger.jsonl");
+            let has_begun = match std::fs::symlink_metadata(&ledger) {
+                Err(error) if machine_fault::find(&error).is_some() => {
+                    return Err(RunError::io(&ledger)(error));
+                }
+                there => there.is_ok(),
+            };
+            if has_begun && let Some(id) = path.file_name().and_then(OsStr::to_str) {
+                let id = RunId::new(id);
+                folders.push(Self { path, id });
+            }
+        }
         folders.sort_by_cached_key(|folder| {
             let first = ledger::first(&folder.ledger()).ok().flatten();
             (first.map(|record| record.ts), sort_key(folder.id.as_str()))
