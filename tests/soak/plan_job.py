@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+from machine import files_beneath
 from world import HERE, check
 
 # What a task is, and the status that it ends with.
@@ -128,5 +129,7 @@ class PlanJob:
         check(len(trees) == 1, "work trees", trees)
         left = [name for name in os.listdir(self.cwd / ".git") if (name.startswith("mesh.") or name.endswith(".lock")) and name not in LOCKS]
         check(not left, "files in git's folder", left)
+        shared = [path for path in files_beneath(self.cwd / ".git/mesh.join") if not path.endswith("/") and path != "lock"]
+        check(not shared, "files that joined runs share", shared)
         runs = self.cwd / ".git/mesh.runs"
         check(not runs.exists() or not runs.read_text().strip(), "runs that hold tasks", runs.exists() and runs.read_text())

@@ -2,7 +2,7 @@
 import copy
 import threading
 from plan_job import PlanJob
-from play import check_ledger, disturb_and_resume, keep_ledger
+from play import disturb_and_resume, judge_run, keep_ledger
 from world import check, log_end, wait
 
 # A run has a blocked task or not, by what it took.
@@ -43,9 +43,7 @@ def play_pair(world, job, rng):
         check(not faults, "one of a pair", *faults)
         job.check()
         for one in pair:
-            check_ledger(world, one)
-            world.call("audit", one.run_id, cwd=one.cwd, home=one.home)
-            world.count("audits")
+            judge_run(world, one)
     except Exception:
         for one in pair:
             keep_ledger(world, one)

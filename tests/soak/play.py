@@ -96,6 +96,11 @@ def run_folder(job):
 
 def judge(world, job):
     job.check()
+    judge_run(world, job)
+
+
+def judge_run(world, job):
+    """What a run has left: its ledger and its folder."""
     check_ledger(world, job)
     world.call("audit", job.run_id, cwd=job.cwd, home=job.home)
     world.count("audits")
