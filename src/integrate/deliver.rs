@@ -3,7 +3,7 @@
 
 use super::error::IntegrateError;
 use crate::model::{CommitRecord, RunId, Tally, UnitId, one_line};
-use crate::platform::Repo;
+use crate::platform::{Repo, durable};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -317,6 +317,6 @@ pub(super) fn commit_index_path(unit_folder: &Path) -> std::path::PathBuf {
 /// Removes that index and its lock, which a killed git leaves. One that can't be removed stops the next commit, which says so.
 pub(super) fn remove_commit_index(unit_folder: &Path) {
     let index = commit_index_path(unit_folder);
-    let _ = std::fs::remove_file(index.with_extension("index.lock"));
-    let _ = std::fs::remove_file(index);
+    let _ = durable::remove(&index.with_extension("index.lock"));
+    let _ = durable::remove(&index);
 }

@@ -197,15 +197,14 @@ impl<'r> WorkTree<'r> {
     }
 
     fn found<T>(&self, path: &Path, looked: io::Result<T>) -> Option<T> {
-        let error = match looked {
-            Ok(found) => return Some(found),
-            Err(error) => error,
-        };
-        if machine_fault::find(&error).is_some() {
-            let mut failed = self.failed_look.borrow_mut();
-            failed.get_or_insert_with(|| IntegrateError::io(path)(error));
+        match machine_fault::apart(looked) {
+            Ok(found) => found.ok(),
+            Err(error) => {
+                let mut failed = self.failed_look.borrow_mut();
+                failed.get_or_insert_with(|| IntegrateError::io(path)(error));
+                None
+            }
         }
-        None
     }
 }
 
@@ -302,5 +301,21 @@ mod tests {
             detail,
             "the patch can be read in two ways; as read here it changes x (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from p; as git reads it evil (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from x, p"
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_look_that_the_machine_fails_is_told_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // A read of its first page fails with EIO.
+        std::os::unix::fs::symlink("/proc/self/mem", folder.path().join("x")).expect("a link");
+        let repo =
+            Repo::create(folder.path(), "start", "2026-01-01T00:00:00Z").expect("a repository");
+        let tree = WorkTree::of(&repo).expect("a tree");
+        assert_eq!(tree.content("none"), None);
+        tree.check_looks().expect("nothing failed");
+        assert_eq!(tree.content("x"), None);
+        let error = tree.check_looks().expect_err("a fault");
+        assert!(machine_fault::find(&error).is_some(), "{error}");
     }
 }

@@ -178,7 +178,10 @@ impl Guard {
             RestoreCause::AfterValidation => self.remove_new_hooks(aside, &mut repaired.failures),
             RestoreCause::AfterKill => Vec::new(),
         });
-        repaired.kept.extend(self.changed_refs(repo));
+        match self.changed_refs(repo) {
+            Ok(changed) => repaired.kept.extend(changed),
+            Err(error) => repaired.failures.push(error.to_string()),
+        }
         repaired
     }
 
@@ -218,15 +221,16 @@ impl Guard {
             }
         }
         differing.extend(self.new_hooks().map(|(_, name)| name));
-        differing.extend(self.changed_refs(repo));
+        differing.extend(self.changed_refs(repo)?);
         Ok(differing)
     }
 
     /// Branches, tags and the stash that were created, moved or removed, except the branch that is checked out, which is a
     /// guarded file. They are not restored, because the user may have changed them from another work tree.
-    fn changed_refs(&self, repo: &Repo) -> Vec<PathBuf> {
-        let Ok(now) = repo.refs() else {
-            return Vec::new();
+    fn changed_refs(&self, repo: &Repo) -> Result<Vec<PathBuf>, GitError> {
+        let Ok(now) = machine_fault::apart(repo.refs())? else {
+            // A command has damaged them.
+            return Ok(vec![".git/refs".into()]);
         };
         let guarded: BTreeSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
         let names: BTreeSet<&String> = self.refs.keys().chain(now.keys()).collect();
@@ -234,7 +238,7 @@ impl Guard {
             self.refs.get(*name) != now.get(*name) && !guarded.contains(Path::new(name))
         };
         let changed = names.into_iter().filter(is_changed);
-        changed.map(|name| Path::new(".git").join(name)).collect()
+        Ok(changed.map(|name| Path::new(".git").join(name)).collect())
     }
 
     fn repair_file(
@@ -360,10 +364,8 @@ impl GuardedFile {
 
     /// What can't be looked at, because a program has closed it, has changed; a fault of the machine is an error, and says nothing.
     fn is_unchanged(&self, states: &KnownStates) -> io::Result<bool> {
-        match self.now(states) {
-            Err(error) if machine_fault::find(&error).is_some() => Err(error),
-            now => Ok(now.unwrap_or(Some(BeforeState::Absent)).as_ref() == Some(&self.before)),
-        }
+        let now = machine_fault::apart(self.now(states))?;
+        Ok(now.unwrap_or(Some(BeforeState::Absent)).as_ref() == Some(&self.before))
     }
 
     /// Restores the permission bits of the file and of the folder that holds it; `true` if they had changed.
@@ -491,4 +493,27 @@ fn list_hooks(common: &Path) -> Vec<std::ffi::OsString> {
         .collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_machine_can_not_read_has_not_changed() {
+        let guarded = |path: &str| GuardedFile {
+            folder: "/proc/self".into(),
+            path: path.into(),
+            parent_mode: None,
+            before: BeforeState::Absent,
+            rule: Rule::Same,
+        };
+        let states = KnownStates::default();
+        assert!(guarded("none").is_unchanged(&states).expect("a look"));
+        assert!(!guarded("stat").is_unchanged(&states).expect("a look"));
+        // A read of its first page fails with EIO.
+        let error = guarded("mem").is_unchanged(&states).expect_err("a fault");
+        assert!(machine_fault::find(&error).is_some(), "{error}");
+    }
 }

@@ -406,14 +406,7 @@ impl RepoLock {
 
     /// Allows other runs again. Durable: a file that came back after a power failure would keep them out for good once the run has ended.
     pub fn clear_pending(&self) -> Result<(), IntegrateError> {
-        let removed = std::fs::remove_file(&self.pending)
-            .and_then(|()| durable::sync_folder(durable::parent(&self.pending)));
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(IntegrateError::io(&self.pending)(error))
-            }
-            _ => Ok(()),
-        }
+        durable::remove(&self.pending).map_err(IntegrateError::io(&self.pending))
     }
 
     /// The folder of the run whose integration has started and not finished.

@@ -13,7 +13,7 @@ use super::state::{RestoreCause, open_root, read_stamp, read_state};
 use super::tree_diff::{FileChange, relative};
 use crate::model::{BeforeState, TouchedPath};
 use crate::platform::root_dir::RootDir;
-use crate::platform::{Repo, fault};
+use crate::platform::{Repo, durable, fault};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -422,10 +422,7 @@ impl Unrestored {
     fn write(&self, store: &ContentStore) -> io::Result<()> {
         let path = store.file(UNRESTORED);
         if self.paths.is_empty() {
-            return match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            };
+            return durable::remove(&path);
         }
         crate::platform::write_private(&path, &serde_json::to_vec(self)?)
     }

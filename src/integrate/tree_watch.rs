@@ -13,12 +13,11 @@ use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
 use super::tree_memory::TreeMemory;
 use crate::model::path_text;
-use crate::platform::{Repo, machine_fault};
+use crate::platform::{Repo, durable, machine_fault};
 use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -152,9 +151,8 @@ impl Watch<'_> {
     pub fn check(&mut self) -> Result<Vec<PathBuf>, IntegrateError> {
         let mut quiet = self.tree.quiet();
         quiet.repair(Some(self.number))?;
-        match quiet.fingerprint() {
+        match machine_fault::apart(quiet.fingerprint())? {
             Ok(now) => quiet.note_changes(&now),
-            Err(error) if machine_fault::find(&error).is_some() => return Err(error),
             // If git can no longer read the repository, `.git` itself changed.
             Err(_) => quiet.lose_sight(),
         }
@@ -323,10 +321,5 @@ pub fn recover_stores(
 
 fn remove_record(store: &ContentStore) -> Result<(), IntegrateError> {
     let path = store.file(RECORD);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(IntegrateError::io(&path)(error))
-        }
-        _ => Ok(()),
-    }
+    durable::remove(&path).map_err(IntegrateError::io(&path))
 }

@@ -5,9 +5,10 @@ use super::error::IntegrateError;
 use super::state::read_stamp;
 use crate::model::one_line;
 use crate::patch::{Outcome, Patch};
-use crate::platform::Repo;
 use crate::platform::root_dir::RootDir;
+use crate::platform::{self, Readers, Repo};
 use rustix::fs::FileType;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Describes the first path that differs from its computed result, if any. Files for git to compare go to `folder`.
@@ -78,13 +79,12 @@ fn is_stored_alike(
     computed: &[u8],
     folder: &Path,
 ) -> Result<bool, IntegrateError> {
-    let files = [folder.join("found"), folder.join("computed")];
-    for (file, content) in files.iter().zip([found, computed]) {
-        crate::platform::write_private(file, content).map_err(IntegrateError::io(file))?;
-    }
-    let is_alike = repo.stores_alike(path, &files[0], &files[1])?;
-    for file in &files {
-        let _ = std::fs::remove_file(file);
-    }
-    Ok(is_alike)
+    let staged = |name: &str, content: &[u8]| {
+        let file = folder.join(name);
+        let staged = platform::stage(&file, Readers::Owner, |writer| writer.write_all(content));
+        staged.map_err(IntegrateError::io(&file))
+    };
+    let found = staged("found", found)?;
+    let computed = staged("computed", computed)?;
+    Ok(repo.stores_alike(path, found.path(), computed.path())?)
 }

@@ -87,7 +87,7 @@ fn sync_each_or_all<'p>(
     mut paths: impl ExactSizeIterator<Item = &'p Path>,
 ) -> io::Result<()> {
     if cfg!(target_os = "linux") && paths.len() > SYNCS_MAX {
-        sync_file_system(root)?;
+        sync_tree(root)?;
     } else {
         paths.try_for_each(|path| File::open(path)?.sync_all())?;
     }
@@ -95,15 +95,17 @@ fn sync_each_or_all<'p>(
     Ok(())
 }
 
-#[cfg(target_os = "linux")]
-fn sync_file_system(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(root)?)?)
-}
-
-/// Elsewhere no call syncs one file system and waits for the disk.
-#[cfg(not(target_os = "linux"))]
-fn sync_file_system(_root: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Syncs everything beneath `root`, whoever wrote it, with the whole file system.
+pub fn sync_tree(root: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(File::open(root)?)?;
+    // Elsewhere no call syncs one file system, and this one may not wait for the disk.
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = root;
+        rustix::fs::sync();
+    }
+    Ok(())
 }
 
 /// The first half of [`replace`]: writes the content durably to a temporary file beside `path`, which is removed unless it
@@ -238,6 +240,14 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// [`write`] with access only for the owner.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     replace(path, Readers::Owner, |writer| writer.write_all(content))
+}
+
+/// Removes a file, which may not exist, so that a power failure does not bring it back.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| sync_folder(parent(path))),
+    }
 }
 
 /// Makes the names in `folder` durable (a rename, a creation or a removal).

@@ -71,6 +71,14 @@ pub fn find(error: &(dyn Error + 'static)) -> Option<Errno> {
         .find(|errno| advice(*errno).is_some())
 }
 
+/// What was found, or why it can't be, which says something about it. A fault of the machine says nothing: it is the outer error.
+pub fn apart<T, E: Error + 'static>(found: Result<T, E>) -> Result<Result<T, E>, E> {
+    match found {
+        Err(error) if find(&error).is_some() => Err(error),
+        found => Ok(found),
+    }
+}
+
 /// The numbers of the errors of the system among the causes of `error`.
 fn numbers(error: &(dyn Error + 'static)) -> impl Iterator<Item = i32> {
     chain(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
@@ -121,5 +129,14 @@ mod tests {
             (Some(Errno::NOSPC), line.to_owned())
         );
         assert_eq!(find(&at("opening `a`")(Errno::NOENT)), None);
+    }
+
+    #[test]
+    fn a_look_that_the_machine_fails_says_nothing() {
+        let looked = |errno: Errno| apart::<(), _>(Err(at("looking at `a`")(errno)));
+        assert!(looked(Errno::IO).is_err());
+        assert!(looked(Errno::MFILE).is_err());
+        assert!(matches!(looked(Errno::NOENT), Ok(Err(_))));
+        assert!(matches!(looked(Errno::ACCESS), Ok(Err(_))));
     }
 }

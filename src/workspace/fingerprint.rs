@@ -175,12 +175,8 @@ impl Content {
 
 /// What was found at `path`; `None` if it can't be looked at. A fault of the machine is an error: it says nothing about the file.
 fn unless_machine_fails<T>(path: &Path, looked: io::Result<T>) -> Result<Option<T>, SnapshotError> {
-    match looked {
-        Err(error) if machine_fault::find(&error).is_some() => {
-            Err(SnapshotError::read(path)(error))
-        }
-        looked => Ok(looked.ok()),
-    }
+    let looked = machine_fault::apart(looked).map_err(SnapshotError::read(path))?;
+    Ok(looked.ok())
 }
 
 /// The digest, or what stands for it, and the bytes of small content if it `is_kept`. Of anything but a file or a link there is none: reading a pipe
@@ -207,4 +203,26 @@ fn digest(
         _ => return Err(io::ErrorKind::InvalidInput.into()),
     };
     Ok((sha256_of_bytes(&bytes), Some(bytes.into())))
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// A read of its first page fails with EIO.
+    const UNREADABLE: &str = "/proc/self/mem";
+
+    #[test]
+    fn a_file_that_the_machine_can_not_read_is_not_one_that_is_closed() {
+        let path = Path::new(UNREADABLE);
+        let stamp = FileStamp::from(&path.symlink_metadata().expect("a file"));
+        for is_kept in [false, true] {
+            let read = Content::read(path, Some(stamp), None, is_kept);
+            let error = read.expect_err("a fault of the machine");
+            assert_eq!(machine_fault::find(&error), Some(rustix::io::Errno::IO));
+        }
+        let missing = Content::read(Path::new("/proc/self/none"), Some(stamp), None, false);
+        assert_eq!(missing.expect("unreadable").digest, None);
+    }
 }

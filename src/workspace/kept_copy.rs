@@ -14,7 +14,7 @@ use super::file_copy::{
 };
 use super::git_view::{self, GitView};
 use super::shared_tree::{Copied, list_present};
-use crate::platform::{Repo, private};
+use crate::platform::{Repo, durable, private};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -88,10 +88,8 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
 
 /// Removes the copy at `target` with its index, which goes first: a copy without one is found again by its folder, and is no copy.
 pub fn remove(target: &Path) -> io::Result<()> {
-    match fs::remove_file(index_path(target)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => remove_tree(target),
-    }
+    durable::remove(&index_path(target))?;
+    remove_tree(target)
 }
 
 /// The index is beside the copy, outside of the worker's folder.

@@ -4,7 +4,7 @@ use crate::executor::slices::{JobFolder, SliceError, SlicedJob, Slicing};
 use crate::job::{
     Budget, ExecutorChoice, Halt, JobError, Rows, Settings, SlurmOptions, State, Status, Survey,
 };
-use crate::platform::private;
+use crate::platform::{durable, private};
 use std::collections::BTreeMap;
 
 /// The folder of the job, and what Slurm calls its arrays.
@@ -89,10 +89,7 @@ impl ArrayFolder {
         let path = self.folder.stop_file();
         let done = match stop {
             true => private::write(&path, b""),
-            false => match std::fs::remove_file(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
+            false => durable::remove(&path),
         };
         done.map_err(JobError::Scratch)
     }

@@ -11,7 +11,7 @@ use crate::integrate::{
 };
 use crate::job::{Journal, Stop};
 use crate::model::RunId;
-use crate::platform::{Mechanism, Repo, Sandbox, Writers};
+use crate::platform::{Mechanism, Repo, Sandbox, Writers, durable};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State};
@@ -80,7 +80,8 @@ impl PlanRun {
         crate::platform::sync_folder(self.folder.path()).map_err(RunError::io(&unfinished))?;
         crate::platform::make_folders(&path).map_err(RunError::io(&path))?;
         self.repo.borrowed(&path, &tip)?.check_out()?;
-        std::fs::remove_file(&unfinished).map_err(RunError::io(&unfinished))?;
+        durable::sync_tree(&path).map_err(RunError::io(&path))?;
+        durable::remove(&unfinished).map_err(RunError::io(&unfinished))?;
         // By the name that git gives it, with links resolved.
         Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }

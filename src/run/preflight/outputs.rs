@@ -109,11 +109,10 @@ impl InUse {
             hint: format!("name another file with {option}"),
             source,
         };
-        let above = above.find_map(|folder| match std::fs::metadata(folder) {
-            Ok(there) => Some(Ok((folder, there.is_dir()))),
-            // It says nothing about what is there.
-            Err(error) if machine_fault::find(&error).is_some() => Some(Err(error)),
-            Err(_) => None,
+        let above = above.find_map(|folder| {
+            let found = machine_fault::apart(std::fs::metadata(folder));
+            let found = found.map(Result::ok).transpose()?;
+            Some(found.map(|found| (folder, found.is_dir())))
         });
         let above = match above.transpose().map_err(not_usable)? {
             Some((_, false)) => return refuse("is below a file".to_owned(), "another file"),

@@ -215,13 +215,10 @@ impl RunFolder {
         for entry in entries.map_err(failed)? {
             let path = entry.path();
             let ledger = path.join("ledger.jsonl");
-            let has_begun = match std::fs::symlink_metadata(&ledger) {
-                Err(error) if machine_fault::find(&error).is_some() => {
-                    return Err(RunError::io(&ledger)(error));
-                }
-                there => there.is_ok(),
-            };
-            if has_begun && let Some(id) = path.file_name().and_then(OsStr::to_str) {
+            let found = machine_fault::apart(std::fs::symlink_metadata(&ledger));
+            if found.map_err(RunError::io(&ledger))?.is_ok()
+                && let Some(id) = path.file_name().and_then(OsStr::to_str)
+            {
                 let id = RunId::new(id);
                 folders.push(Self { path, id });
             }
