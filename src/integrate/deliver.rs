@@ -201,6 +201,11 @@ pub struct CommitTo<'c> {
 }
 
 impl CommitTo<'_> {
+    /// The repository other than the integrator's whose branch takes the commit, and the branch.
+    pub(super) fn published(&self) -> Option<(&Repo, &str)> {
+        self.publish.map(|repo| (repo, self.branch))
+    }
+
     /// Why no commit is possible now, although it was when the run started.
     pub(super) fn obstacle(
         &self,

@@ -88,9 +88,10 @@ const WORK_TREE_FILES: [&str; 6] = [
 const REPOSITORY_FILES: [&str; 3] = ["config", "info/exclude", "info/attributes"];
 
 impl Guard {
-    /// Takes the current state, with copies in `store`. `index` is git's listing of the index.
+    /// Takes the current state, with copies in `store`. `index` is git's listing of the index. `published` is a branch elsewhere, of which only
+    /// the locks are guarded.
     pub fn take(
-        repo: &Repo,
+        (repo, published): (&Repo, Option<(&Repo, &str)>),
         plan_file: &Path,
         index: &[u8],
         store: &ContentStore,
@@ -120,6 +121,13 @@ impl Guard {
         if let Some(branch) = repo.branch()? {
             add(&common, &format!("refs/heads/{branch}"), Rule::Same);
             add(&common, &format!("refs/heads/{branch}.lock"), Rule::Lock);
+        }
+        let elsewhere = published.map(|(repo, branch)| Ok((repo.common_dir()?, branch)));
+        let elsewhere = elsewhere.transpose()?;
+        if let Some((folder, branch)) = &elsewhere {
+            for path in [format!("refs/heads/{branch}.lock"), "shallow.lock".into()] {
+                wanted.push((folder, path.into(), Rule::Lock));
+            }
         }
         for name in list_hooks(&common) {
             wanted.push((&common, Path::new("hooks").join(name), Rule::Same));

@@ -176,10 +176,10 @@ impl Integrator<'_> {
         &self,
         started: &IntegrationStarted,
     ) -> Result<(), IntegrateError> {
-        if let Some(real) = self.commit.and_then(|commit| commit.publish) {
-            real.borrowed(self.repo.root(), &started.head)?;
+        match self.commit.and_then(|commit| commit.publish) {
+            Some(_) => Ok(self.repo.reset_to(&started.head)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Those of `commands` that also passed without the patch.

@@ -55,9 +55,11 @@ pub struct SavedTree {
 }
 
 impl SavedTree {
-    /// Saves the tree and the paths in `touched`, which need not exist. The state is durable in `kept` when this returns.
+    /// Saves the tree and the paths in `touched`, which need not exist. The state is durable in `kept` when this returns. `published`: a branch
+    /// elsewhere that will change too.
     pub fn save(
         repo: &Repo,
+        published: Option<(&Repo, &str)>,
         touched: &BTreeSet<String>,
         plan_file: &Path,
         kept: &Path,
@@ -73,7 +75,13 @@ impl SavedTree {
             None => ContentStore::open(kept).map_err(failed())?,
         };
         let states = Arc::clone(&memory.states);
-        let guard = Guard::take(repo, plan_file, &look.index.bytes, &store, states)?;
+        let guard = Guard::take(
+            (repo, published),
+            plan_file,
+            &look.index.bytes,
+            &store,
+            states,
+        )?;
         let guard = guard.map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
         let mut saved = Self {

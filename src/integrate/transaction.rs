@@ -9,7 +9,7 @@
 //! for byte, before the patch ends. The outcome is recorded in one place, when the state is [`State::Ended`].
 
 use super::checks::{ChecksEnd, first_failure};
-use super::deliver::{Isolation, commit_index_path, remove_commit_index};
+use super::deliver::{CommitTo, Isolation, commit_index_path, remove_commit_index};
 use super::error::IntegrateError;
 use super::integrator::Integrator;
 use super::lock::wait_for_index;
@@ -236,6 +236,7 @@ impl Integrator<'_> {
         wait_for_index(self.repo)?;
         let saved = SavedTree::save(
             self.repo,
+            self.commit.as_ref().and_then(CommitTo::published),
             &patch.paths(),
             plan_file,
             &self.kept(),

@@ -113,6 +113,17 @@ impl Repo {
         }
     }
 
+    /// Makes `commit` the content of the index and then, which no branch follows, `HEAD`. The files stay as they are.
+    pub fn reset_to(&self, commit: &str) -> Result<(), GitError> {
+        for step in [
+            &["read-tree", commit][..],
+            &["update-ref", "--no-deref", "HEAD", commit],
+        ] {
+            self.read_with(step, Call::writing())?;
+        }
+        Ok(())
+    }
+
     /// Those of `paths` at which the tree or the index differs from the commit that is checked out: changed, staged or
     /// untracked, also if ignored.
     pub fn uncommitted(&self, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, GitError> {

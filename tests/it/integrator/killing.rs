@@ -225,3 +225,33 @@ fn a_branch_checked_out_after_a_kill_is_not_changed() {
     assert_eq!(bench.read("a.txt"), "old\n");
     assert_eq!(recorded_commit(&bench), bench.git("rev-parse work").trim());
 }
+
+#[test]
+fn a_lock_that_a_dead_git_left_on_the_branch_of_the_run_does_not_keep_a_commit_out() {
+    let options = "delivery=branch ids=a";
+    let probe = bench();
+    run(&probe, options, "");
+    let events = probe.events();
+    let at = events
+        .iter()
+        .position(|(name, _)| name == "integration_started");
+    let wish = format!("after:{}", at.expect("a start") + 1);
+    let bench = bench();
+    run(&bench, options, &wish).exits(KILLED);
+    let lock = ".git/refs/heads/mesh/R.lock";
+    bench.write(lock, "");
+    bench.mesh("resume R").exits(0);
+    assert!(!bench.path(lock).exists());
+    assert_eq!(bench.status_of("a"), "completed");
+    assert_eq!(bench.git("log --format=%s main..mesh/R"), "Do a\n");
+}
+
+#[test]
+fn a_lock_on_the_branch_of_the_run_that_was_there_before_is_not_removed() {
+    let bench = bench();
+    let lock = ".git/refs/heads/mesh/R.lock";
+    bench.write(lock, "");
+    run(&bench, "delivery=branch ids=a", "").err_has("mesh/R.lock");
+    assert!(bench.path(lock).exists());
+    assert_eq!(bench.status_of("a"), "blocked");
+}
