@@ -8,7 +8,7 @@ use crate::model::Event;
 use crate::platform::{LockKind, clock, file_lock};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A ledger that is open for writing.
@@ -21,6 +21,9 @@ pub struct Ledger {
     bytes: u64,
     is_synced: bool,
     buffer: Vec<u8>,
+    /// The error of the system by which a write or sync failed, or 0. What then is in the file is a prefix of what was to be written, as after a
+    /// kill, only if nothing is written behind it.
+    failed: Option<i32>,
 }
 
 impl Ledger {
@@ -78,7 +81,7 @@ impl Ledger {
     }
 
     /// Appends records with one write. Afterwards they survive the death of this process, and after [`sync`](Ledger::sync)
-    /// also a power failure. Returns the offset of each record's line, for [`Lines::line_at`].
+    /// also a power failure. After one that failed, none succeeds. Returns the offset of each record's line, for [`Lines::line_at`].
     pub fn write<'a>(
         &mut self,
         events: impl IntoIterator<Item = &'a Event>,
@@ -93,10 +96,10 @@ impl Ledger {
         if self.buffer.is_empty() {
             return Ok(places);
         }
+        self.check()?;
         crate::platform::ledger_point(self.next_seq, "before");
-        self.file
-            .write_all(&self.buffer)
-            .map_err(io_error(&self.path))?;
+        let written = self.file.write_all(&self.buffer);
+        self.note(written)?;
         crate::platform::ledger_point(self.next_seq, "after");
         self.bytes += self.buffer.len() as u64;
         self.is_synced = false;
@@ -106,10 +109,29 @@ impl Ledger {
     /// Syncs everything written to disk: one `fdatasync`, or none without new records.
     pub fn sync(&mut self) -> Result<(), LedgerError> {
         if !self.is_synced {
-            self.file.sync_data().map_err(io_error(&self.path))?;
+            self.check()?;
+            let synced = self.file.sync_data();
+            self.note(synced)?;
             self.is_synced = true;
         }
         Ok(())
+    }
+
+    /// Fails as the first write or sync that failed: other tasks may still have something to record.
+    fn check(&self) -> Result<(), LedgerError> {
+        match self.failed {
+            None => Ok(()),
+            Some(0) => Err(io::Error::other("an earlier record could not be written")),
+            Some(number) => Err(io::Error::from_raw_os_error(number)),
+        }
+        .map_err(io_error(&self.path))
+    }
+
+    fn note(&mut self, done: io::Result<()>) -> Result<(), LedgerError> {
+        done.map_err(|error| {
+            self.failed = Some(error.raw_os_error().unwrap_or_default());
+            io_error(&self.path)(error)
+        })
     }
 
     /// A reader of the lines appended so far.
@@ -153,6 +175,7 @@ impl Ledger {
             bytes: 0,
             is_synced: false,
             buffer: Vec::new(),
+            failed: None,
         })
     }
 
@@ -162,5 +185,41 @@ impl Ledger {
             .and_then(|()| self.file.seek(SeekFrom::End(0)))
             .and_then(|_| self.file.sync_all())
             .map_err(io_error(&self.path))
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::ledger::read;
+    use crate::model::{Violation, WaveNo};
+
+    #[test]
+    fn nothing_is_written_behind_a_record_that_failed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.jsonl");
+        let event = Event::Violation(Violation {
+            wave: WaveNo(1),
+            paths: Vec::new(),
+            detail: "x".to_owned(),
+            diff: None,
+        });
+        let mut ledger = Ledger::create(&path).expect("created");
+        ledger.append([&event]).expect("appended");
+        let full = OpenOptions::new().append(true).open("/dev/full");
+        let file = std::mem::replace(&mut ledger.file, full.expect("a full disk"));
+        let first = ledger.append([&event]).expect_err("no space");
+        // There is space again.
+        ledger.file = file;
+        let later = ledger.append([&event]).expect_err("as before");
+        let fault = |error: &LedgerError| crate::platform::machine_fault::find(error);
+        assert_eq!(fault(&first), Some(rustix::io::Errno::NOSPC));
+        assert_eq!(fault(&first), fault(&later));
+        drop(ledger);
+        assert_eq!(read(&path).expect("readable").records.len(), 1);
+        let (mut ledger, _) = Ledger::open(&path).expect("opened");
+        ledger.append([&event]).expect("appended");
+        assert_eq!(read(&path).expect("readable").records.len(), 2);
     }
 }

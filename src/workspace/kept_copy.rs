@@ -88,8 +88,8 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
 
 /// Removes the copy at `target` with its index, which goes first: a copy without one is found again by its folder, and is no copy.
 pub fn remove(target: &Path) -> io::Result<()> {
-    durable::remove(&index_path(target))?;
-    remove_tree(target)
+    let removed = durable::remove(&index_path(target));
+    remove_tree(target).and(removed)
 }
 
 /// The index is beside the copy, outside of the worker's folder.

@@ -59,7 +59,7 @@ def takes_descriptor(call, world):
 
 
 def is_written(call, world):
-    return call.name in WRITES and (call.size or 0) > 1 and call.target in ("file", "socket", "pipe")
+    return call.name in WRITES - {"sendfile", "splice"} and (call.size or 0) > 1 and call.target in ("file", "socket", "pipe")
 
 
 def is_interrupted(call, world):

@@ -242,7 +242,7 @@ def excused(said, call):
     for excuse, parts in EXCUSES.items():
         if excuse in said:
             yield from parts
-    if call is not None and (call.name in ("unlink", "unlinkat", "rmdir") or any(re.search("/(scratch|snapshot)", path) for path in call.paths)):
+    if call is not None and (call.name in ("unlink", "unlinkat", "rmdir") or any(re.search("/(scratch|snapshot|trial|branch)", path) for path in call.paths)):
         yield from NAMES
 
 

@@ -283,6 +283,8 @@ def respond(listener, id, value=0, error=0, flags=0):
 
 def write_part(call, size):
     """Writes the first bytes of a call to its descriptor, which keeps its offset; the number of bytes."""
+    if call.name == "copy_file_range":
+        return copy_part(call, size)
     process = os.pidfd_open(call.process.pid)
     fd = copy_descriptor(process, call.fd)
     os.close(process)
@@ -291,6 +293,19 @@ def write_part(call, size):
         return os.pwrite(fd, data, call.args[3]) if call.name.startswith("pwrite") else os.write(fd, data)
     finally:
         os.close(fd)
+
+
+def copy_part(call, size):
+    """The same for a copy within the kernel, of which both descriptors keep their offsets unless it names others."""
+    process = os.pidfd_open(call.process.pid)
+    descriptors = [copy_descriptor(process, call.args[at]) for at in (0, 2)]
+    os.close(process)
+    try:
+        assert not call.args[1] and not call.args[3], "offsets that are the program's"
+        return os.copy_file_range(*descriptors, min(size, call.size))
+    finally:
+        for fd in descriptors:
+            os.close(fd)
 
 
 def copy_descriptor(process, fd):
