@@ -89,7 +89,7 @@ const REPOSITORY_FILES: [&str; 3] = ["config", "info/exclude", "info/attributes"
 
 impl Guard {
     /// Takes the current state, with copies in `store`. `index` is git's listing of the index. `published` is a branch elsewhere, of which only
-    /// the locks are guarded.
+    /// the lock is guarded.
     pub fn take(
         (repo, published): (&Repo, Option<(&Repo, &str)>),
         plan_file: &Path,
@@ -125,9 +125,8 @@ impl Guard {
         let elsewhere = published.map(|(repo, branch)| Ok((repo.common_dir()?, branch)));
         let elsewhere = elsewhere.transpose()?;
         if let Some((folder, branch)) = &elsewhere {
-            for path in [format!("refs/heads/{branch}.lock"), "shallow.lock".into()] {
-                wanted.push((folder, path.into(), Rule::Lock));
-            }
+            let lock = format!("refs/heads/{branch}.lock");
+            wanted.push((folder, lock.into(), Rule::Lock));
         }
         for name in list_hooks(&common) {
             wanted.push((&common, Path::new("hooks").join(name), Rule::Same));

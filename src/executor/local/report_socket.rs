@@ -160,11 +160,15 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
         if shared.closing.load(std::sync::atomic::Ordering::SeqCst) {
             return;
         }
-        let Ok(connection) = connection else { continue };
-        let shared = Arc::clone(shared);
+        let Ok(connection) = connection.map(Arc::new) else {
+            continue;
+        };
+        let (theirs, state) = (Arc::clone(&connection), Arc::clone(shared));
         // One thread per connection: there are at most as many as running workers, and they are short.
-        // Without one the connection ends without an answer, and the worker reports again.
-        let _ = threads::start("report", move || converse(&connection, &shared));
+        if threads::start("report", move || converse(&theirs, &state)).is_err() {
+            // The machine has no room for one: the others wait.
+            converse(&connection, shared);
+        }
     }
 }
 

@@ -113,7 +113,8 @@ impl Repo {
         }
     }
 
-    /// Makes `commit` the content of the index and then, which no branch follows, `HEAD`. The files stay as they are.
+    /// Makes the index, and then the detached `HEAD`, those of `commit`. The files stay as they are. Killed in between, `HEAD` is still at the
+    /// commit before, and the same call completes it.
     pub fn reset_to(&self, commit: &str) -> Result<(), GitError> {
         for step in [
             &["read-tree", commit][..],
