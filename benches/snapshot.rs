@@ -6,6 +6,11 @@
 //!
 //! Usage: `cargo bench --bench snapshot`
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what can't be looked at ends the benchmark"
+)]
+
 use mesh::platform::Repo;
 use mesh::workspace::{Fingerprint, create_copy};
 use std::cell::Cell;

@@ -16,6 +16,7 @@
 
 use crate::adapter::{AdapterConfig, Configured, Prices};
 use crate::model::{RoleBindings, yaml_error};
+use crate::platform::look;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,14 +67,11 @@ impl Config {
     /// Reads the `mesh.yaml` of `root`, if there is one.
     pub fn load(root: &Path) -> Result<Self, ConfigError> {
         let path = root.join(FILE_NAME);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(source) => return Err(ConfigError::Io { path, source }),
-        };
-        Self::parse(&path, &text)
+        match look::found(std::fs::read_to_string(&path)) {
+            Ok(Some(text)) => Self::parse(&path, &text),
+            Ok(None) => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Io { path, source }),
+        }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {

@@ -27,11 +27,11 @@ struct Texts {
 }
 
 impl Templates for Texts {
-    fn text(&self, name: &str) -> Option<String> {
+    fn text(&self, name: &str) -> std::io::Result<Option<String>> {
         match name.rsplit_once('.') {
-            Some((_, "md")) => Some(self.prompt.clone()),
-            Some((_, "json")) => Some("{}".to_owned()),
-            _ => None,
+            Some((_, "md")) => Ok(Some(self.prompt.clone())),
+            Some((_, "json")) => Ok(Some("{}".to_owned())),
+            _ => Ok(None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::registry::agent_names;
 use crate::job::JobError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why no adapter can be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,15 @@ pub enum AdapterError {
     AnswersMissing {
         /// As given.
         path: PathBuf,
+    },
+    /// The file system can't say what is there.
+    #[error("`{}` can't be read", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
     },
     /// A spawned CSV with the `external` adapter.
     #[error(
@@ -96,6 +105,11 @@ pub enum AdapterError {
 }
 
 impl AdapterError {
+    pub(super) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
+
     /// A hint that fixes it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -126,7 +140,8 @@ impl AdapterError {
             AdapterError::Unknown { .. }
             | AdapterError::Both { .. }
             | AdapterError::UnknownProtocol(_)
-            | AdapterError::NoOwnPath(_) => None,
+            | AdapterError::NoOwnPath(_)
+            | AdapterError::Unreadable { .. } => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::error::AdapterError;
 use super::spec::{Adapter, Choice};
 use crate::job::Worker;
 use crate::model::{RowId, RowKey, file_name};
-use crate::platform::{Readers, durable};
+use crate::platform::{Readers, durable, look};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,8 @@ pub const WORKER_COMMAND: &str = "replay-worker";
 pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, AdapterError> {
     let answers = choice.answers.as_ref().ok_or(AdapterError::NoAnswers)?;
     let answers = folder.join(answers);
-    if !answers.is_dir() {
+    let is_there = look::is_folder(&answers);
+    if !is_there.map_err(AdapterError::unreadable(&answers))? {
         return Err(AdapterError::AnswersMissing { path: answers });
     }
     let program = std::env::current_exe().map_err(AdapterError::NoOwnPath)?;

@@ -10,6 +10,7 @@ use super::registry::{AGENTS, agent_names};
 use super::spec::{Adapter, Choice, EXTERNAL, NOOP};
 use super::{price, replay};
 use crate::job::Worker;
+use crate::platform::{machine_fault, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -144,15 +145,14 @@ pub fn default_name(configured: &Configured, folder: &Path) -> Result<String, Ad
         ([name], _) => Ok((*name).clone()),
         ([], 1) => Ok(adapters.keys().cloned().collect()),
         ([], _) => {
-            let is_there = |agent: &&&Agent| {
+            for agent in &AGENTS {
                 let config = adapters.get(agent.name).cloned().unwrap_or_default();
-                let own = config.agent(agent.name).is_some();
-                own && find(agent, &config, folder).is_some()
-            };
-            let first = AGENTS.iter().find(is_there);
-            first
-                .map(|agent| agent.name.to_owned())
-                .ok_or(AdapterError::NoneFound)
+                let is_own = config.agent(agent.name).is_some();
+                if is_own && find(agent, &config, folder)?.is_some() {
+                    return Ok(agent.name.to_owned());
+                }
+            }
+            Err(AdapterError::NoneFound)
         }
         (names, _) => Err(AdapterError::SeveralPreferred {
             names: names.iter().map(|name| (*name).clone()).collect(),
@@ -161,10 +161,15 @@ pub fn default_name(configured: &Configured, folder: &Path) -> Result<String, Ad
 }
 
 /// The program of an agent.
-fn find(agent: &Agent, config: &AdapterConfig, folder: &Path) -> Option<PathBuf> {
+fn find(
+    agent: &Agent,
+    config: &AdapterConfig,
+    folder: &Path,
+) -> Result<Option<PathBuf>, AdapterError> {
     let name = config.program.as_deref().unwrap_or(agent.name);
-    let found = which::which_in(name, std::env::var_os("PATH"), folder).ok()?;
-    Some(std::path::absolute(&found).unwrap_or(found))
+    let found = program::find(name, folder);
+    let found = found.map_err(AdapterError::unreadable(Path::new(name)))?;
+    Ok(found.map(|found| std::path::absolute(&found).unwrap_or(found)))
 }
 
 fn agent_adapter(
@@ -175,7 +180,7 @@ fn agent_adapter(
     configured: &Configured,
     folder: &Path,
 ) -> Result<Adapter, AdapterError> {
-    let Some(program) = find(agent, config, folder) else {
+    let Some(program) = find(agent, config, folder)? else {
         return Err(AdapterError::NotInstalled {
             adapter: name.to_owned(),
             what: not_found(agent, config),
@@ -278,16 +283,21 @@ fn entry(
     let price = price::find(&configured.prices, config.model.as_deref());
     let (program, missing, capabilities) = match config.agent(name) {
         Some(agent) => {
-            let program = find(agent, config, folder);
-            let missing = match program {
-                Some(_) => None,
-                None => Some(format!("{}; {}", not_found(agent, config), agent.install)),
+            let found = find(agent, config, folder);
+            let missing = match &found {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(format!("{}; {}", not_found(agent, config), agent.install)),
+                Err(error) => Some(machine_fault::line_of(error)),
             };
+            let program = found.ok().flatten();
             (program, missing, agent_capabilities(agent, config, price))
         }
         None => {
             let found = Worker::find(name, &config.command, folder, Vec::new());
-            let missing = found.as_ref().err().map(ToString::to_string);
+            let missing = found
+                .as_ref()
+                .err()
+                .map(|error| machine_fault::line_of(error));
             let program = found.ok().map(|worker| worker.program);
             (
                 program,

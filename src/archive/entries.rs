@@ -3,7 +3,7 @@
 //! The headers are read raw, because the library would read the data of a long name into memory whatever its size.
 
 use super::error::ArchiveError;
-use crate::platform::retry_interrupted;
+use crate::platform::{look, retry_interrupted};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -48,10 +48,16 @@ pub struct Member<'m> {
 }
 
 /// Whether the file at `path` is compressed with zstd.
-pub fn is_archive(path: &Path) -> bool {
+///
+/// # Errors
+/// A fault of the machine.
+pub fn is_archive(path: &Path) -> io::Result<bool> {
+    if !look::reach(path)?.is_some_and(|found| found.is_file()) {
+        return Ok(false);
+    }
     let mut first = [0; MAGIC.len()];
-    let mut read = || File::open(path)?.read_exact(&mut first);
-    path.is_file() && read().is_ok() && first == MAGIC
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    Ok(look::reachable(read)?.is_some() && first == MAGIC)
 }
 
 /// Whether `name` leads below a folder, wherever that is: parts other than `.` and `..` between single slashes.

@@ -1,5 +1,6 @@
 //! Why a run can't be exported, or an archive not be read.
 
+use crate::platform::machine_fault;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -108,10 +109,14 @@ impl ArchiveError {
         }
     }
 
+    /// What a failed read says of the archive: that it is damaged, unless the machine is at fault.
     pub(super) fn damaged(path: &Path, source: io::Error) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            source,
+        match machine_fault::find(&source) {
+            Some(_) => Self::read(path)(source),
+            None => Self::Damaged {
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 

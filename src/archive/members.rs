@@ -1,6 +1,7 @@
 //! Which files of a run belong to an archive.
 
 use super::error::ArchiveError;
+use crate::platform::look;
 use std::path::Path;
 
 /// What is read by reports and by the audit. Everything else is of use only where the run was: workspaces, the state of the tree
@@ -28,7 +29,8 @@ pub fn list(folder: &Path) -> Result<Vec<String>, ArchiveError> {
 
 fn add(folder: &Path, name: String, found: &mut Vec<String>) -> Result<(), ArchiveError> {
     let path = folder.join(&name);
-    let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+    let looked = look::found(std::fs::symlink_metadata(&path));
+    let Some(metadata) = looked.map_err(ArchiveError::read(&path))? else {
         return Ok(());
     };
     if metadata.is_file() {

@@ -118,8 +118,11 @@ impl<'p> Unpacking<'p> {
         if member.bytes > MANIFEST_BYTES_MAX {
             return Err(self.wrong(name, "it is too large"));
         }
-        let manifest: Manifest = serde_json::from_reader(io::BufReader::new(member.content))
-            .map_err(|error| self.wrong(name, &error.to_string()))?;
+        let mut text = Vec::new();
+        let read = member.content.read_to_end(&mut text);
+        read.map_err(|source| ArchiveError::damaged(self.path, source))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| self.wrong(name, &error.to_string()))?;
         if manifest.v > VERSION {
             let why = format!("version {} is newer than this mesh", manifest.v);
             return Err(self.wrong(name, &why));

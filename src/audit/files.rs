@@ -3,7 +3,9 @@
 use super::check::{Check, Findings};
 use super::record::Record;
 use super::wave_files::WaveFiles;
+use crate::platform::{look, machine_fault};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 #[derive(Default)]
 pub(super) struct Files {
@@ -55,7 +57,8 @@ impl Check for Files {
             let output = wave.call["output_csv_path"].as_str().unwrap_or_default();
             let folder = waves.folder().join(&wave.csv_path);
             let path = crate::platform::parent(&folder).join(output);
-            if output.is_empty() || !path.is_file() {
+            let is_there = !output.is_empty() && is_file(&path, found);
+            if !is_there {
                 found.add(
                     None,
                     format!("wave {number}"),
@@ -68,7 +71,17 @@ impl Check for Files {
 
 fn require(record: &Record, field: &str, waves: &WaveFiles, found: &mut Findings) {
     let path = record.text(field);
-    if path.is_empty() || !waves.folder().join(path).is_file() {
+    let is_there = !path.is_empty() && is_file(&waves.folder().join(path), found);
+    if !is_there {
         found.at(record, record.text("unit"), format!("{path:?} is missing"));
     }
+}
+
+/// Whether the file is there. One that can't be looked at counts as unchecked, and not as missing.
+fn is_file(path: &Path, found: &mut Findings) -> bool {
+    look::is_file(path).unwrap_or_else(|error| {
+        let (path, why) = (path.display(), machine_fault::line_of(&error));
+        found.unchecked(format!("whether `{path}` is there: {why}"));
+        true
+    })
 }

@@ -3,7 +3,7 @@
 use super::check::{Check, Findings};
 use super::record::Record;
 use super::wave_files::WaveFiles;
-use crate::platform::Repo;
+use crate::platform::{Repo, machine_fault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -123,7 +123,14 @@ impl Check for SingleWriter {
             return;
         };
         for (id, unit, line) in &self.commits {
-            let objects = repo.objects(&[id]).unwrap_or_default();
+            let objects = match machine_fault::apart(repo.objects(&[id])) {
+                Ok(objects) => objects.unwrap_or_default(),
+                Err(fault) => {
+                    let why = machine_fault::line_of(&fault);
+                    found.unchecked(format!("whether the commit {id} exists: {why}"));
+                    continue;
+                }
+            };
             if !matches!(objects.as_slice(), [Some(_)]) {
                 found.add(
                     Some(*line),

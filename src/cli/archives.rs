@@ -3,7 +3,7 @@
 use super::args::ExportRunArgs;
 use super::context::Context;
 use super::error::CliError;
-use super::files_in_use::in_use_by_all;
+use super::files_in_use::{in_use_by_all, refuse_existing};
 use crate::archive::{Limits, Manifest, Unpacked, export, is_archive, unpack};
 use crate::audit::Origin;
 use crate::model::counted;
@@ -18,9 +18,7 @@ use std::path::PathBuf;
 pub fn execute(args: &ExportRunArgs, context: &Context) -> Result<u8, CliError> {
     let folder = args.run.find(context)?;
     let path = context.folder.join(&args.file);
-    if !args.force && std::fs::symlink_metadata(&path).is_ok() {
-        return Err(CliError::FileExists(path));
-    }
+    refuse_existing(&path, args.force)?;
     in_use_by_all(context).check_in_folder(&path, "FILE")?;
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -86,7 +84,7 @@ impl Opened {
     /// Unpacks the file that `given` names, if it is an archive.
     pub fn by(given: &str, context: &Context) -> Result<Self, CliError> {
         let path = context.folder.join(given);
-        let unpacked = match is_archive(&path) {
+        let unpacked = match is_archive(&path).map_err(CliError::unreadable(&path))? {
             true => Some(unpack(&path, Limits::default())?),
             false => None,
         };

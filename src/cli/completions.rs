@@ -6,6 +6,7 @@ use super::error::CliError;
 use crate::adapter;
 use crate::model::shell_word;
 use crate::plan;
+use crate::platform::look;
 use crate::run::{RunFolder, home};
 use crate::table::{ReadOptions, Reader};
 use clap::{Arg, Command, CommandFactory};
@@ -94,8 +95,10 @@ fn tasks() -> Vec<String> {
 /// Of the last word on the line that is a CSV.
 fn columns() -> Vec<String> {
     let mut words = std::env::args_os().skip(1).map(PathBuf::from);
-    let is_csv =
-        |path: &PathBuf| path.extension().is_some_and(|ending| ending == "csv") && path.is_file();
+    let is_csv = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending == "csv")
+            && look::is_file(path).unwrap_or(false)
+    };
     let Some(path) = words.rfind(is_csv) else {
         return Vec::new();
     };

@@ -11,6 +11,7 @@ use super::error::CliError;
 use super::terminal::Terminal;
 use crate::config::Config;
 use crate::platform::{Repo, look};
+use crate::run::RunError;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, FromArgMatches};
 use std::cmp::Ordering;
@@ -122,7 +123,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     let name = first_pass.map(full_name).unwrap_or_default();
     let name = name.as_str();
     let config = match CONFIGURABLE.contains(&name) || ["resume", "adapters"].contains(&name) {
-        true => Config::load(&config_root(&folder))?,
+        true => Config::load(&config_root(&folder)?)?,
         false => Config::default(),
     };
     let command = with_config(with_environment(command_line::command()), &config);
@@ -162,11 +163,13 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
 }
 
 /// The repository's root, or the folder itself outside of one.
-fn config_root(folder: &Path) -> PathBuf {
-    match Repo::find(folder) {
-        Ok(repo) => repo.root().to_owned(),
-        Err(_) => folder.to_owned(),
-    }
+pub fn config_root(folder: &Path) -> Result<PathBuf, CliError> {
+    Ok(
+        match look::reachable(Repo::find(folder)).map_err(RunError::from)? {
+            Some(repo) => repo.root().to_owned(),
+            None => folder.to_owned(),
+        },
+    )
 }
 
 fn key_of(arg: &Arg) -> Option<String> {

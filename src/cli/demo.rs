@@ -8,7 +8,7 @@ use crate::integrate::{Delivery, Isolation, RepoLock};
 use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
-use crate::platform::{Repo, TemporaryFolder};
+use crate::platform::{Repo, TemporaryFolder, look};
 use crate::run::{
     PlanOptions, PlanRun, Request, RoleSources, RunError, RunFolder, SandboxRequest, TaskBudget,
 };
@@ -36,7 +36,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let repo = root.join("repo");
     let answers = root.join("answers");
     for path in [&repo, &answers] {
-        if std::fs::symlink_metadata(path).is_ok() {
+        if look::is_taken(path).map_err(CliError::unreadable(path))? {
             return Err(CliError::DemoExists(path.clone()));
         }
     }
@@ -214,7 +214,7 @@ fn extract(from: &Dir<'_>, name: &str, to: &Path) -> io::Result<()> {
         for file in next.files() {
             let name = file.path().strip_prefix(folder.path());
             let path = to.join(name.unwrap_or(file.path()));
-            std::fs::create_dir_all(crate::platform::parent(&path))?;
+            crate::platform::private::make_open_folders(crate::platform::parent(&path))?;
             std::fs::write(&path, file.contents())?;
             if file.contents().starts_with(b"#!") {
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;

@@ -4,7 +4,7 @@
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::model::RunId;
-use crate::platform::{machine_fault, threads};
+use crate::platform::{machine_fault, program, threads};
 use crate::report::live::Server;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -58,7 +58,7 @@ fn browser() -> Option<OsString> {
     let candidates = given.split(':').filter(|name| !name.is_empty());
     let found = candidates
         .chain([desktop])
-        .find_map(|name| which::which(name).ok());
+        .find_map(|name| program::find(name, Path::new(".")).ok().flatten());
     found.map(Into::into)
 }
 

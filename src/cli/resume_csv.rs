@@ -11,6 +11,7 @@ use super::spawn_input;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::{RunId, counted};
+use crate::platform::look;
 use crate::platform::sandbox::Choice as Sandboxing;
 use crate::run::{EarlierRun, InUse, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::verdict::Schema;
@@ -132,7 +133,7 @@ pub fn resume_by_input(
         Some(path) if args.is_typed("record") => Some(context.folder.join(path)),
         _ => spawn_run.record_folder().cloned(),
     };
-    let mut in_use = in_use(args, &job.worker, context);
+    let mut in_use = in_use(args, &job.worker, context)?;
     in_use.extend(spawn_run.in_use());
     let changes = Changes {
         job,
@@ -151,12 +152,14 @@ pub fn resume_by_input(
 
 fn last_run_of(home: &Path, input: Option<&Path>) -> Result<RunFolder, CliError> {
     let path = input.ok_or(CliError::NoRunToResume)?;
-    let path = std::fs::canonicalize(path).unwrap_or(path.to_owned());
+    let path = look::real(path).map_err(CliError::unreadable(path))?;
     let folders = RunFolder::list(home)?;
-    let has_input =
-        |folder: &&RunFolder| SpawnRun::input_path(folder).is_some_and(|input| input == path);
-    let last = folders.iter().rev().find(has_input);
-    last.cloned().ok_or(CliError::NoRunOfInput(path))
+    for folder in folders.into_iter().rev() {
+        if SpawnRun::input_path(&folder)?.is_some_and(|input| input == path) {
+            return Ok(folder);
+        }
+    }
+    Err(CliError::NoRunOfInput(path))
 }
 
 fn resume(
@@ -180,9 +183,9 @@ fn resume(
     }
     if let Some(id) = spawn_run.reuse_source() {
         // The run may have been stopped before it reused all of them.
-        match spawn_run.folder().sibling(id) {
-            Ok(folder) => reuse_results(&mut spawn_run, &EarlierRun::read(&folder)?, terminal)?,
-            Err(_) => terminal.warn(&format!(
+        match look::reachable(spawn_run.folder().sibling(id))? {
+            Some(folder) => reuse_results(&mut spawn_run, &EarlierRun::read(&folder)?, terminal)?,
+            None => terminal.warn(&format!(
                 "run {id} no longer exists; rows whose results were not reused yet are run"
             )),
         }

@@ -6,6 +6,7 @@ use super::terminal::{Terminal, Tone};
 use crate::model::{
     RunId, Usage, VerdictRecord, WaveNo, one_line, shell_word, visible_lines, with_code,
 };
+use crate::platform::look;
 use crate::report::{AttemptHistory, FailedRow, RowDetail, RowHistory, tail};
 use crate::run::{RunError, RunFolder, State, resume_command};
 use serde_json::Value;
@@ -159,9 +160,9 @@ fn violation_text(
         return Ok(String::new());
     };
     let path = folder.path().join(diff);
-    let diff = match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
-        read => read.map_err(|source| RunError::Io { path, source })?,
+    let found = look::found(std::fs::read(&path));
+    let Some(diff) = found.map_err(|source| RunError::Io { path, source })? else {
+        return Ok(String::new());
     };
     let diff = diff_text(&String::from_utf8_lossy(&diff), terminal);
     Ok(format!("\nChanged while workers ran\n{diff}"))

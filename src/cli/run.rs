@@ -134,7 +134,7 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     in_use.add_command(
         args.worker.agent.program.command.iter().map(String::as_str),
         &context.folder,
-    );
+    )?;
     if let Some(folder) = &args.worker.record {
         in_use.check_folder(&at(folder), "--record")?;
     }

@@ -2,13 +2,15 @@
 
 use super::args::{SkillAgent, SkillArgs, SkillCommand, SkillPlace};
 use super::context::Context;
+use super::defaults::config_root;
 use super::error::CliError;
 use super::terminal::Terminal;
-use crate::platform::Repo;
+use crate::platform::{Repo, look, program};
+use crate::run::RunError;
 use crate::skill::{Agent, Copy, Level, State, copies, write};
 use serde_json::json;
 use similar::TextDiff;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Installs the skill, or compares what is installed.
 pub fn execute(args: &SkillArgs, context: &Context) -> Result<u8, CliError> {
@@ -23,7 +25,12 @@ fn install(place: &SkillPlace, force: bool, context: &Context) -> Result<u8, Cli
         (true, _) => Level::User,
         (_, true) => Level::Project,
         // Without a repository there is no project that others share.
-        _ if Repo::find(&context.folder).is_ok() => Level::Project,
+        _ if look::reachable(Repo::find(&context.folder))
+            .map_err(RunError::from)?
+            .is_some() =>
+        {
+            Level::Project
+        }
         _ => Level::User,
     };
     let agents = match place.agent {
@@ -94,8 +101,7 @@ fn read(agent: Agent, level: Level, context: &Context) -> Result<Vec<Copy>, CliE
             Some(home) => PathBuf::from(home),
             None => return Ok(Vec::new()),
         },
-        Level::Project => Repo::find(&context.folder)
-            .map_or_else(|_| context.folder.clone(), |repo| repo.root().to_owned()),
+        Level::Project => config_root(&context.folder)?,
     };
     copies(agent, level, &root).map_err(CliError::unreadable(root))
 }
@@ -114,7 +120,7 @@ fn agents(agent: SkillAgent) -> Vec<Agent> {
 fn found_agents() -> Vec<Agent> {
     let found = Agent::ALL.into_iter();
     let found: Vec<Agent> = found
-        .filter(|agent| which::which(agent.name()).is_ok())
+        .filter(|agent| matches!(program::find(agent.name(), Path::new(".")), Ok(Some(_))))
         .collect();
     match found.is_empty() {
         true => Agent::ALL.to_vec(),

@@ -200,7 +200,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
         output_folder: crate::platform::parent(&at(args.input())).to_owned(),
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
         force: args.force,
-        in_use: in_use(args, &chosen.worker, context),
+        in_use: in_use(args, &chosen.worker, context)?,
         record: args.worker.record.as_ref().map(|path| at(path)),
         reuse: args.reuse.as_deref().map(RunId::new),
         is_streamed: false,

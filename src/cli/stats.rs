@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::{CliError, with_causes};
 use crate::ledger;
 use crate::model::RunId;
-use crate::platform::clock;
+use crate::platform::{clock, look};
 use crate::report::stats::{By, Figures, RunFacts};
 use crate::report::view::ViewError;
 use crate::run::RunFolder;
@@ -72,9 +72,10 @@ fn find(
     context: &Context,
 ) -> Result<RunFolder, CliError> {
     let path = context.folder.join(given);
-    let folder = opened.folder().or_else(|| path.is_dir().then_some(path));
-    match folder {
-        Some(path) => Ok(RunFolder::at(&path).ok_or(ViewError::NoLedger(path))?),
+    let there = look::reach(&path).map_err(CliError::unreadable(&path))?;
+    let is_folder = there.is_some_and(|there| there.is_dir());
+    match opened.folder().or(is_folder.then_some(path)) {
+        Some(path) => Ok(RunFolder::at(&path)?.ok_or(ViewError::NoLedger(path))?),
         None => Ok(RunFolder::find(
             &args.home.folder(context)?,
             &RunId::new(given),

@@ -1,7 +1,7 @@
 //! Signals and `mesh cancel` -> a request to stop.
 
 use crate::job::{Stop, StopSource, Urgency};
-use crate::platform::{pace, threads};
+use crate::platform::{look, pace, threads};
 use crate::run::{CancelRequest, RunFolder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -93,7 +93,7 @@ pub fn watch_file(path: PathBuf) -> io::Result<Arc<Stop>> {
     let stop = watch_signals()?;
     let asked = Arc::clone(&stop);
     threads::start("stop-file", move || {
-        while !path.exists() {
+        while !look::is_taken(&path).unwrap_or(false) {
             std::thread::sleep(pace::interval(FILE_POLL));
         }
         asked.ask(StopSource::Cancel);

@@ -6,6 +6,7 @@ use super::error::{CliError, or_kept};
 use super::terminal::Terminal;
 use crate::ledger;
 use crate::model::{RunId, UnitId, counted, one_line, shell_word};
+use crate::platform::machine_fault;
 use crate::run::{RunFolder, Undo, UndoConflict, UndoRun, Undone};
 use serde_json::json;
 use std::path::Path;
@@ -30,7 +31,7 @@ pub fn execute(args: &UndoArgs, context: &Context) -> Result<u8, CliError> {
     let mut done = recover(&mut run, terminal)?;
     let is_completed = |unit: &UnitId| done.iter().any(|one| one.unit == *unit);
     let is_over = !done.is_empty() && units.iter().all(is_completed);
-    let undo = match run.select(&units) {
+    let undo = match machine_fault::apart(run.select(&units))? {
         // What was left to complete was all there was.
         Err(_) if is_over => return show_done(&done, None, folder.id(), terminal),
         undo => undo?,

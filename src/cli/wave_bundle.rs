@@ -3,7 +3,7 @@
 use super::args::{ExecArgs, ExportArgs};
 use super::context::Context;
 use super::error::CliError;
-use super::files_in_use::in_use_by_all;
+use super::files_in_use::{in_use_by_all, refuse_existing};
 use super::slice_outcome::{run_slice, slice_request};
 use super::stop;
 use crate::archive::{BundleManifest, Limits, Linkage, linkage};
@@ -21,9 +21,7 @@ pub fn target(args: &ExportArgs, context: &Context) -> Result<Option<PathBuf>, C
         return Ok(None);
     };
     let path = context.folder.join(file);
-    if !args.bundle.force && std::fs::symlink_metadata(&path).is_ok() {
-        return Err(CliError::FileExists(path));
-    }
+    refuse_existing(&path, args.bundle.force)?;
     in_use_by_all(context).check_in_folder(&path, "FILE")?;
     Ok(Some(path))
 }

@@ -12,7 +12,7 @@ use crate::adapter::AdapterError;
 use crate::executor::slices::{JobFolder, Slicing};
 use crate::job::{Bounds, Settings, Worker, check_depth};
 use crate::model::shell_word;
-use crate::platform::TemporaryFolder;
+use crate::platform::{TemporaryFolder, look};
 use crate::run::{ExportRequest, RunError, SliceRun, StagedJob};
 use crate::wave::{Call, Export, Runner, folder_of_wave};
 use std::path::{Path, PathBuf};
@@ -26,8 +26,9 @@ pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
         None => scratch.path().join("job"),
     };
     if let Some(given) = &args.into {
-        let is_taken = std::fs::read_dir(&into).is_ok_and(|mut entries| entries.next().is_some());
-        if is_taken {
+        let entries = look::reachable(std::fs::read_dir(&into));
+        let entries = entries.map_err(CliError::unreadable(&into))?;
+        if entries.is_some_and(|mut entries| entries.next().is_some()) {
             return Err(CliError::FolderNotEmpty(given.clone()));
         }
         super::files_in_use::in_use_by_all(context).check_folder(&into, "DIR")?;
@@ -245,7 +246,7 @@ pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
 /// The folder of the job; made for a wave CSV that has none.
 fn job_folder(job: &Path, args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError> {
     let path = context.folder.join(job);
-    if !path.is_file() {
+    if !look::is_file(&path).map_err(CliError::unreadable(&path))? {
         let folder = JobFolder::open(&path).map_err(RunError::from)?;
         refuse_export_options(args, job)?;
         return Ok(folder);
@@ -256,7 +257,8 @@ fn job_folder(job: &Path, args: &ExecArgs, context: &Context) -> Result<JobFolde
         slices_max: u64::MAX,
         rows_at_once: 1,
     };
-    if !folder.job_file().is_file() {
+    let job_file = folder.job_file();
+    if !look::is_file(&job_file).map_err(CliError::unreadable(&job_file))? {
         // If another task of the array makes it at the same time, either is as good.
         stage(job, folder.path(), &args.work, &sizes, context)?.publish(folder.path())?;
     }

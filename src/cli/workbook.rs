@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::CliError;
+use crate::platform::look;
 use crate::report::view::{RunView, Source};
 use crate::report::workbook::{self, WorkbookError, Written};
 use crate::run::{InUse, RunError};
@@ -17,7 +18,7 @@ pub fn check_file(
     let path = context.folder.join(path);
     in_use.check_in_folder(&path, "--xlsx")?;
     // A dangling link would be replaced as well.
-    if std::fs::symlink_metadata(&path).is_ok() && !force {
+    if !force && look::is_taken(&path).map_err(CliError::unreadable(&path))? {
         return Err(CliError::Run(RunError::Output {
             path,
             why: "already exists".to_owned(),

@@ -9,7 +9,7 @@ use super::task::{EvalTask, copy_over};
 use crate::integrate::{Limits, ValidationEnd, run_command};
 use crate::job::{Stop, StopSource, Urgency};
 use crate::model::{RunId, file_name};
-use crate::platform::{Repo, Writers, sha256_of_bytes};
+use crate::platform::{Repo, Writers, look, sha256_of_bytes};
 use crate::redact::Redactor;
 use crate::report::stats::{RunFacts, Spend, TaskEnd};
 use crate::run::RunFolder;
@@ -68,10 +68,11 @@ impl ArmRun<'_> {
     pub fn digest(&self) -> Result<String, EvalError> {
         let mut text = self.task.digest.clone();
         let shared = self.settings.tasks.join("mesh.yaml");
+        let has_shared = look::is_file(&shared).map_err(EvalError::io(&shared))?;
         for path in self
             .protocol_file()
             .into_iter()
-            .chain(shared.is_file().then_some(shared))
+            .chain(has_shared.then_some(shared))
         {
             let content = fs::read(&path).map_err(EvalError::io(&path))?;
             text.push_str(&sha256_of_bytes(&content));
@@ -95,12 +96,14 @@ impl ArmRun<'_> {
         let repo = folder.join("repo");
         copy_over(&self.task.repo(), &repo).map_err(failed())?;
         let shared = self.settings.tasks.join("mesh.yaml");
-        if shared.is_file() && !repo.join("mesh.yaml").exists() {
-            fs::copy(&shared, repo.join("mesh.yaml")).map_err(failed())?;
+        let own = repo.join("mesh.yaml");
+        let has_own = look::is_taken(&own).map_err(failed())?;
+        if !has_own && look::is_file(&shared).map_err(EvalError::io(&shared))? {
+            fs::copy(&shared, own).map_err(failed())?;
         }
         Repo::create(&repo, "The task before its run", COMMIT_TIME)?;
         let exclude = ".step/*.lock\n.codex/*.lock\n";
-        fs::create_dir_all(repo.join(".git/info")).map_err(failed())?;
+        crate::platform::private::make_open_folders(&repo.join(".git/info")).map_err(failed())?;
         fs::write(repo.join(".git/info/exclude"), exclude).map_err(failed())?;
 
         let started = Instant::now();
@@ -150,7 +153,7 @@ impl ArmRun<'_> {
     fn new_folder(&self) -> Result<PathBuf, EvalError> {
         let arm = file_name(&self.arm.name().replace(' ', "-"));
         let parent = self.settings.runs.join(file_name(&self.task.name));
-        fs::create_dir_all(&parent).map_err(EvalError::io(&parent))?;
+        crate::platform::private::make_open_folders(&parent).map_err(EvalError::io(&parent))?;
         for number in 1_u32.. {
             let name = match number {
                 1 => arm.clone(),
@@ -172,7 +175,7 @@ impl ArmRun<'_> {
     fn start(&self, folder: &Path) -> io::Result<Child> {
         let mut command = Command::new(&self.settings.mesh);
         command
-            .args(self.args(folder))
+            .args(self.args(folder)?)
             .env("MESH_HOME", folder.join("home"))
             .stdin(Stdio::null())
             .stdout(File::create(folder.join("report.txt"))?)
@@ -181,7 +184,7 @@ impl ArmRun<'_> {
         command.spawn()
     }
 
-    fn args(&self, folder: &Path) -> Vec<OsString> {
+    fn args(&self, folder: &Path) -> io::Result<Vec<OsString>> {
         let settings = self.settings;
         let protocol = match self.protocol_file() {
             Some(path) => path.into_os_string(),
@@ -200,16 +203,16 @@ impl ArmRun<'_> {
         if !settings.command.is_empty() {
             args.push("--".into());
             args.extend(settings.command.iter().map(OsString::from));
-            return args;
+            return Ok(args);
         }
         args.extend(["--adapter".into(), OsString::from(&self.arm.adapter)]);
         if self.arm.adapter == "replay" {
             args.extend([
                 "--answers".into(),
-                self.task.answers(&self.arm.protocol).into(),
+                self.task.answers(&self.arm.protocol)?.into(),
             ]);
         }
-        args
+        Ok(args)
     }
 
     /// The exit code, if the run went to its end.

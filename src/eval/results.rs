@@ -4,7 +4,7 @@
 
 use super::error::EvalError;
 use super::outcome::{Arm, Outcome};
-use crate::platform::{Claim, durable};
+use crate::platform::{Claim, durable, look};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
@@ -44,10 +44,8 @@ impl Results {
         let path = folder.join("results.jsonl");
         let failed = || EvalError::io(&path);
         let claim = Claim::take(&path)?;
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            text => text.map_err(failed())?,
-        };
+        let found = look::found(fs::read_to_string(&path));
+        let text = found.map_err(failed())?.unwrap_or_default();
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
         let mut lines = text[..whole].lines().enumerate();
         let damaged = |at: usize, error: serde_json::Error| EvalError::Damaged {

@@ -2,7 +2,7 @@
 
 use super::error::EvalError;
 use crate::model::file_name;
-use crate::platform::{sha256_of_bytes, sha256_of_file};
+use crate::platform::{look, sha256_of_bytes, sha256_of_file};
 use serde::Deserialize;
 use std::fmt::Write;
 use std::fs;
@@ -44,7 +44,9 @@ impl EvalTask {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed())? {
             let entry = entry.map_err(failed())?;
-            if entry.path().join(FILE).is_file() {
+            let file = entry.path().join(FILE);
+            let there = look::reach(&file).map_err(EvalError::io(&file))?;
+            if there.is_some_and(|there| there.is_file()) {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
@@ -78,19 +80,18 @@ impl EvalTask {
             return Err(bad(format!("{FILE}: `hidden` has no command")));
         }
         for folder in ["repo", "hidden"] {
-            if !path.join(folder).is_dir() {
+            if !look::is_folder(&path.join(folder)).map_err(EvalError::io(&path))? {
                 return Err(bad(format!("no folder `{folder}`")));
             }
         }
-        if path.join("repo/.git").exists() {
+        if look::is_taken(&path.join("repo/.git")).map_err(EvalError::io(&path))? {
             return Err(bad(
                 "`repo` is a git repository; it must be plain files".to_owned()
             ));
         }
-        if !PLANS
-            .iter()
-            .any(|plan| path.join("repo").join(plan).is_file())
-        {
+        let is_there = |plan| look::is_file(&path.join("repo").join(plan));
+        let plans: Result<Vec<bool>, _> = PLANS.into_iter().map(is_there).collect();
+        if !plans.map_err(EvalError::io(&path))?.contains(&true) {
             return Err(bad(format!("no plan at `repo/{}`", PLANS[0])));
         }
         let digest = digest(&path).map_err(EvalError::io(&path))?;
@@ -113,13 +114,13 @@ impl EvalTask {
     }
 
     /// Recorded answers for a protocol: those of its own, if there are any, since the rows of two protocols may have the same ids.
-    pub fn answers(&self, protocol: &str) -> PathBuf {
+    pub fn answers(&self, protocol: &str) -> io::Result<PathBuf> {
         let all = self.path.join("answers");
         let own = all.join(file_name(protocol));
-        match own.is_dir() {
+        Ok(match look::is_folder(&own)? {
             true => own,
             false => all,
-        }
+        })
     }
 }
 
@@ -157,13 +158,13 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Copies the files and links of a folder over those of another, with their modes; `.git` is left out.
 pub(super) fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+    crate::platform::private::make_open_folders(to)?;
     for file in files(from)? {
         if file.starts_with(".git") {
             continue;
         }
         let (source, target) = (from.join(&file), to.join(&file));
-        fs::create_dir_all(crate::platform::parent(&target))?;
+        crate::platform::private::make_open_folders(crate::platform::parent(&target))?;
         match fs::symlink_metadata(&target) {
             Ok(meta) if meta.is_dir() => fs::remove_dir_all(&target)?,
             Ok(_) => fs::remove_file(&target)?,

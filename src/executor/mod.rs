@@ -31,7 +31,7 @@ pub fn end_left(
         return Ok(());
     }
     let settings: Vec<_> = jobs.iter().map(|(settings, _)| settings).collect();
-    local::end_orphans(&settings, stop, observer);
+    local::end_orphans(&settings, stop, observer)?;
     let mut events = Vec::new();
     for (settings, state) in jobs {
         events.extend(recovery::close_left(

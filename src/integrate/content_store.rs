@@ -1,6 +1,6 @@
 //! Contents that a restore may need, stored in the run's folder under their SHA-256.
 
-use crate::platform::{Readers, durable, hex, private, sha256_of_bytes};
+use crate::platform::{Readers, durable, hex, look, private, sha256_of_bytes};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
@@ -80,7 +80,8 @@ impl ContentStore {
         if present.contains(name) {
             return true;
         }
-        let is_there = self.folder.join(name).exists();
+        // What can't be looked at is stored again.
+        let is_there = look::is_taken(&self.folder.join(name)).unwrap_or(false);
         if is_there {
             present.insert(name.to_owned());
         }

@@ -52,7 +52,8 @@ pub(super) fn examine_patch(
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
     let tree = WorkTree::of(repo)?;
-    let fitted = check_policy(policy, &patch, repo.root()).and_then(|()| patch.fit(&tree));
+    let checked = check_policy(policy, &patch, repo.root())?;
+    let fitted = checked.and_then(|()| patch.fit(&tree));
     tree.check_looks()?;
     let patch = match fitted {
         Ok(patch) => patch,
@@ -81,7 +82,7 @@ pub(super) fn check_policy(
     policy: &PatchPolicy<'_>,
     patch: &Patch,
     root: &Path,
-) -> Result<(), PatchError> {
+) -> Result<Result<(), PatchError>, IntegrateError> {
     let mut reserved = vec![
         (".step".to_owned(), Forbidden::Plan),
         (learnings::FILE_NAME.to_owned(), Forbidden::Learnings),
@@ -91,26 +92,29 @@ pub(super) fn check_policy(
         (policy.artifacts, Forbidden::Artifacts),
     ];
     for (path, why) in own {
-        let paths = paths_below(root, path);
+        let paths = paths_below(root, path).map_err(IntegrateError::io(path))?;
         reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
     }
-    patch.check(&Rules {
+    Ok(patch.check(&Rules {
         globs: policy.globs,
         scope: policy.scope,
         reserved: &reserved,
         limits: policy.limits,
-    })
+    }))
 }
 
 /// `path` relative to `root`, as given and with links resolved; empty if it is not below `root`.
-fn paths_below(root: &Path, path: &Path) -> BTreeSet<String> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+fn paths_below(root: &Path, path: &Path) -> io::Result<BTreeSet<String>> {
     let named = path.strip_prefix(root).ok().map(Path::to_owned);
-    let real = real(path).strip_prefix(real(root)).ok().map(Path::to_owned);
+    let real = look::real(path)?;
+    let real = real
+        .strip_prefix(look::real(root)?)
+        .ok()
+        .map(Path::to_owned);
     let paths = [named, real].into_iter().flatten();
-    paths
+    Ok(paths
         .map(|path| path.to_string_lossy().into_owned())
-        .collect()
+        .collect())
 }
 
 fn refused(code: &'static str, detail: String) -> Evidence {

@@ -11,11 +11,12 @@ use super::restore_path::{move_aside, restore_path};
 use super::state::{KnownStates, RestoreCause, read_stamp};
 use crate::model::{BeforeState, path_text};
 use crate::platform::root_dir::RootDir;
-use crate::platform::{GitError, Repo, machine_fault, sha256_of_bytes};
+use crate::platform::{GitError, Repo, look, machine_fault, sha256_of_bytes};
 use crate::{learnings, plan};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +45,8 @@ enum Rule {
     Same,
     /// Those after which git lists the same entries.
     Index,
+    /// Those after which it is there and git can read it.
+    References,
     /// None; a lock file of git that is left over from a killed command.
     Lock,
     /// Those that leave a readable plan with the same or a higher sequence number, in which all items in progress still exist.
@@ -97,18 +100,31 @@ impl Guard {
         store: &ContentStore,
         states: Arc<KnownStates>,
     ) -> Result<Result<Self, (PathBuf, io::Error)>, GitError> {
-        let real = plan_file.canonicalize();
-        let real_plan = real.as_deref().unwrap_or(plan_file);
         let (own, common) = (repo.git_dir()?, repo.common_dir()?);
+        let looked = || {
+            let hooks = common.join("hooks");
+            let git = repo.root().join(".git");
+            Ok((
+                PlanFiles::of(plan_file)?,
+                list_hooks(&common).map_err(|error| (hooks, error))?,
+                look::is_file(&git).map_err(|error| (git, error))?,
+            ))
+        };
+        let (plan, hooks, has_git_file) = match looked() {
+            Ok(looked) => looked,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let mut wanted: Vec<(&Path, PathBuf, Rule)> = Vec::new();
         let mut add = |folder, path: &str, rule| wanted.push((folder, path.into(), rule));
         for path in WORK_TREE_FILES {
             add(own.as_path(), path, Rule::Same);
         }
-        add(&own, "index", Rule::Index);
         for path in REPOSITORY_FILES {
             add(&common, path, Rule::Same);
         }
+        // Git can tell what is in these when the files before are sound.
+        add(&common, "packed-refs", Rule::References);
+        add(&own, "index", Rule::Index);
         for (folder, path) in [
             (&own, "index.lock"),
             (&own, "HEAD.lock"),
@@ -128,13 +144,13 @@ impl Guard {
             let lock = format!("refs/heads/{branch}.lock");
             wanted.push((folder, lock.into(), Rule::Lock));
         }
-        for name in list_hooks(&common) {
+        for name in hooks {
             wanted.push((&common, Path::new("hooks").join(name), Rule::Same));
         }
-        if repo.root().join(".git").is_file() {
+        if has_git_file {
             wanted.push((repo.root(), ".git".into(), Rule::Same));
         }
-        wanted.extend(store_files(repo.root(), plan_file, real_plan));
+        wanted.extend(store_files(repo.root(), &plan));
         let refs = repo.refs()?;
         let files = take_all(wanted, store, &states);
         Ok(files.map(|files| Self {
@@ -152,10 +168,9 @@ impl Guard {
         store: &ContentStore,
         states: Arc<KnownStates>,
     ) -> Result<Self, (PathBuf, io::Error)> {
-        let real = plan_file.canonicalize();
-        let real = real.as_deref().unwrap_or(plan_file);
+        let plan = PlanFiles::of(plan_file)?;
         Ok(Self {
-            files: take_all(store_files(root, plan_file, real), store, &states)?,
+            files: take_all(store_files(root, &plan), store, &states)?,
             states,
             ..Self::default()
         })
@@ -187,7 +202,7 @@ impl Guard {
         });
         match self.changed_refs(repo) {
             Ok(changed) => repaired.kept.extend(changed),
-            Err(error) => repaired.failures.push(error.to_string()),
+            Err(error) => repaired.failures.push(machine_fault::line_of(&error)),
         }
         repaired
     }
@@ -227,7 +242,7 @@ impl Guard {
                 differing.push(file.name());
             }
         }
-        differing.extend(self.new_hooks().map(|(_, name)| name));
+        differing.extend(self.new_hooks()?.into_iter().map(|(_, name)| name));
         differing.extend(self.changed_refs(repo)?);
         Ok(differing)
     }
@@ -257,14 +272,19 @@ impl Guard {
         cause: RestoreCause,
         repaired: &mut Repaired,
     ) {
+        let failure = |error: &dyn Error| {
+            format!(
+                "{}: {}",
+                file.name().display(),
+                machine_fault::line_of(error)
+            )
+        };
         let mut is_mode_restored = false;
         if matches!(file.rule, Rule::Plan | Rule::Longer) && cause == RestoreCause::AfterValidation
         {
             match file.restore_modes() {
                 Ok(is_restored) => is_mode_restored = is_restored,
-                Err(error) => repaired
-                    .failures
-                    .push(format!("{}: {error}", file.name().display())),
+                Err(error) => repaired.failures.push(failure(&error)),
             }
         }
         if is_mode_restored {
@@ -272,63 +292,54 @@ impl Guard {
         }
         match file.is_unchanged(&self.states) {
             Ok(true) => return,
-            Ok(false) if file.rule == Rule::Index && self.lists_the_same(repo) => return,
+            Ok(false) if file.rule == Rule::Index => match self.lists_the_same(repo) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => return repaired.failures.push(failure(&error)),
+            },
             Ok(false) => {}
-            Err(error) => {
-                let failure = format!("{}: {error}", file.name().display());
-                return repaired.failures.push(failure);
-            }
+            Err(error) => return repaired.failures.push(failure(&error)),
         }
-        let is_damaged = match file.rule {
-            // Another git command holds a lock that existed before.
-            Rule::Lock if file.before != BeforeState::Absent => return,
-            Rule::Lock => true,
-            Rule::Plan => !file.is_sound_plan(store, &self.states),
-            Rule::Longer => !file.is_longer(store),
-            // The user may have changed the file since a kill, but hardly removed it.
-            Rule::Same | Rule::Index => {
-                cause == RestoreCause::AfterValidation || file.is_gone(&self.states)
-            }
-        };
-        if !is_damaged {
-            if file.rule == Rule::Same {
-                repaired.kept.push(file.name());
-            }
-            return;
+        match file.is_damaged(cause, repo, store, &self.states) {
+            Ok(true) => {}
+            Ok(false) if file.rule == Rule::Same => return repaired.kept.push(file.name()),
+            Ok(false) => return,
+            Err(error) => return repaired.failures.push(failure(&*error)),
         }
         match file.put_back(store, aside) {
             Ok(true) if is_mode_restored => {}
             Ok(true) => repaired.restored.push(file.name()),
             // Nothing was overwritten: the file was gone.
             Ok(false) => {}
-            Err(error) => repaired
-                .failures
-                .push(format!("{}: {error}", file.name().display())),
+            Err(error) => repaired.failures.push(failure(&error)),
         }
     }
 
-    fn lists_the_same(&self, repo: &Repo) -> bool {
-        repo.list_index()
-            .is_ok_and(|index| sha256_of_bytes(&index) == self.index)
+    fn lists_the_same(&self, repo: &Repo) -> Result<bool, GitError> {
+        let listed = look::reachable(repo.list_index())?;
+        Ok(listed.is_some_and(|index| sha256_of_bytes(&index) == self.index))
     }
 
-    fn new_hooks(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
-        let config = self
-            .files
-            .iter()
-            .find(|file| file.path == Path::new("config"));
-        let common = config.map(|file| file.folder.as_path());
+    /// Hooks that were not there before, each with git's folder.
+    fn new_hooks(&self) -> Result<Vec<(&Path, PathBuf)>, IntegrateError> {
+        let mut files = self.files.iter();
+        let Some(config) = files.find(|file| file.path == Path::new("config")) else {
+            return Ok(Vec::new());
+        };
+        let (common, hooks) = (config.folder.as_path(), config.folder.join("hooks"));
         let known: BTreeSet<PathBuf> = self.files.iter().map(GuardedFile::name).collect();
-        let all = common.into_iter().flat_map(|common| {
-            let hooks = list_hooks(common).into_iter();
-            hooks.map(move |name| (common, common.join("hooks").join(name)))
-        });
-        all.filter(move |(_, name)| !known.contains(name))
+        let names = list_hooks(common).map_err(IntegrateError::io(&hooks))?;
+        let all = names.into_iter().map(|name| (common, hooks.join(name)));
+        Ok(all.filter(|(_, name)| !known.contains(name)).collect())
     }
 
     fn remove_new_hooks(&self, aside: &Path, failures: &mut Vec<String>) -> Vec<PathBuf> {
         let mut removed = Vec::new();
-        for (common, name) in self.new_hooks() {
+        let new = self.new_hooks().unwrap_or_else(|error| {
+            failures.push(machine_fault::line_of(&error));
+            Vec::new()
+        });
+        for (common, name) in new {
             let path = name.strip_prefix(common).unwrap_or(&name);
             let moved = RootDir::open(common)
                 .and_then(|folder| move_aside(&folder, path, &aside.join("git-folder")));
@@ -351,9 +362,10 @@ impl GuardedFile {
         states: &KnownStates,
     ) -> Result<Option<Self>, (PathBuf, io::Error)> {
         let take = || states.save(&RootDir::open(folder)?, &path, None, store);
-        let before = take().map_err(|error| (folder.join(&path), error))?;
+        let taken = take().and_then(|before| Ok((before, mode_of_parent(folder, &path)?)));
+        let (before, parent_mode) = taken.map_err(|error| (folder.join(&path), error))?;
         Ok(before.map(|before| Self {
-            parent_mode: mode_of_parent(folder, &path),
+            parent_mode,
             folder: folder.to_owned(),
             path,
             before,
@@ -389,45 +401,77 @@ impl GuardedFile {
         Ok(is_restored)
     }
 
-    fn is_gone(&self, states: &KnownStates) -> bool {
-        let now = self.now(states).unwrap_or(Some(BeforeState::Absent));
-        now == Some(BeforeState::Absent)
-    }
-
-    fn is_sound_plan(&self, store: &ContentStore, states: &KnownStates) -> bool {
-        let BeforeState::File { sha256, .. } = &self.before else {
-            return true;
-        };
-        // Do not follow a link, or read from a pipe, that replaced the plan.
-        if !matches!(self.now(states), Ok(Some(BeforeState::File { .. }))) {
-            return false;
-        }
-        // A plan that was unreadable before can't be distinguished from a damaged one.
-        let Ok((before, known)) = plan::Store::at(store.file(sha256)).read_numbered() else {
-            return true;
-        };
-        let now = plan::Store::at(self.name()).read_numbered();
-        // Every change of a plan raises its sequence number. A lower number means an older plan, for example after a
-        // checkout, which would undo what the run and others have written since.
-        now.is_ok_and(|(now, number)| {
-            let is_in_progress = |item: &&plan::Item| item.status() == plan::Status::InProgress;
-            let mut items = before.items().iter().filter(is_in_progress);
-            number >= known && items.all(|item| now.get(item.id()).is_some())
+    /// Whether a file that has changed must be put back. A fault of the machine is an error, and says nothing of the file.
+    fn is_damaged(
+        &self,
+        cause: RestoreCause,
+        repo: &Repo,
+        store: &ContentStore,
+        states: &KnownStates,
+    ) -> Result<bool, Box<dyn Error>> {
+        Ok(match self.rule {
+            // Another git command holds a lock that existed before.
+            Rule::Lock => self.before == BeforeState::Absent,
+            Rule::Plan => !self.is_sound_plan(store, states)?,
+            Rule::Longer => !self.is_longer(store)?,
+            // Git makes it smaller, and never removes it.
+            Rule::References => {
+                self.is_gone(states)? || machine_fault::apart(repo.refs())?.is_err()
+            }
+            // The user may have changed the file since a kill, but hardly removed it.
+            Rule::Same | Rule::Index => {
+                cause == RestoreCause::AfterValidation || self.is_gone(states)?
+            }
         })
     }
 
-    fn is_longer(&self, store: &ContentStore) -> bool {
+    fn is_gone(&self, states: &KnownStates) -> io::Result<bool> {
+        let now = machine_fault::apart(self.now(states))?;
+        Ok(now.unwrap_or(Some(BeforeState::Absent)) == Some(BeforeState::Absent))
+    }
+
+    fn is_sound_plan(
+        &self,
+        store: &ContentStore,
+        states: &KnownStates,
+    ) -> Result<bool, Box<dyn Error>> {
         let BeforeState::File { sha256, .. } = &self.before else {
-            return true;
+            return Ok(true);
+        };
+        // Do not follow a link, or read from a pipe, that replaced the plan.
+        let now = machine_fault::apart(self.now(states))?;
+        if !matches!(now, Ok(Some(BeforeState::File { .. }))) {
+            return Ok(false);
+        }
+        let read = |file| machine_fault::apart(plan::Store::at(file).read_numbered());
+        // A plan that was unreadable before can't be distinguished from a damaged one.
+        let Ok((before, known)) = read(store.file(sha256))? else {
+            return Ok(true);
+        };
+        // Every change of a plan raises its sequence number. A lower number means an older plan, for example after a
+        // checkout, which would undo what the run and others have written since.
+        Ok(read(self.name())?.is_ok_and(|(now, number)| {
+            let is_in_progress = |item: &&plan::Item| item.status() == plan::Status::InProgress;
+            let mut items = before.items().iter().filter(is_in_progress);
+            number >= known && items.all(|item| now.get(item.id()).is_some())
+        }))
+    }
+
+    fn is_longer(&self, store: &ContentStore) -> io::Result<bool> {
+        let BeforeState::File { sha256, .. } = &self.before else {
+            return Ok(true);
         };
         let now = RootDir::open(&self.folder).and_then(|folder| folder.read(&self.path));
-        let before = store.get(sha256);
-        before.is_ok_and(|before| now.is_ok_and(|now| now.starts_with(&before)))
+        let (now, before) = (
+            machine_fault::apart(now)?,
+            machine_fault::apart(store.get(sha256))?,
+        );
+        Ok(before.is_ok_and(|before| now.is_ok_and(|now| now.starts_with(&before))))
     }
 
     fn put_back(&self, store: &ContentStore, aside: &Path) -> io::Result<bool> {
         if self.before != BeforeState::Absent {
-            std::fs::create_dir_all(&self.folder)?;
+            crate::platform::private::make_open_folders(&self.folder)?;
         }
         let folder = RootDir::open(&self.folder)?;
         let aside = aside.join("git-folder");
@@ -436,12 +480,14 @@ impl GuardedFile {
 }
 
 /// The permission bits of the folder between `folder` and the file at `path`, if there is one.
-fn mode_of_parent(folder: &Path, path: &Path) -> Option<u32> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())?;
-    let stamp = read_stamp(&RootDir::open(folder).ok()?, parent).ok()??;
-    Some(stamp.permissions())
+fn mode_of_parent(folder: &Path, path: &Path) -> io::Result<Option<u32>> {
+    let parent = path.parent().unwrap_or(path);
+    if parent.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let stamp = RootDir::open(folder).and_then(|folder| read_stamp(&folder, parent));
+    let stamp = look::reachable(stamp)?.flatten();
+    Ok(stamp.map(|stamp| stamp.permissions()))
 }
 
 fn restore_mode(folder: &RootDir, path: &Path, mode: u32, kind: FileType) -> io::Result<bool> {
@@ -452,12 +498,30 @@ fn restore_mode(folder: &RootDir, path: &Path, mode: u32, kind: FileType) -> io:
     }
 }
 
+/// The file of the plan.
+struct PlanFiles<'f> {
+    named: &'f Path,
+    /// The name is a link.
+    is_linked: bool,
+    /// Without links.
+    real: PathBuf,
+}
+
+impl<'f> PlanFiles<'f> {
+    fn of(named: &'f Path) -> Result<Self, (PathBuf, io::Error)> {
+        let entry = look::entry(named);
+        let looked = entry.and_then(|entry| Ok((entry, look::real(named)?)));
+        let (entry, real) = looked.map_err(|error| (named.to_owned(), error))?;
+        Ok(Self {
+            named,
+            is_linked: entry.is_some_and(|entry| entry.is_symlink()),
+            real,
+        })
+    }
+}
+
 /// The plan and the learnings, as `(folder, path, rule)`.
-fn store_files<'f>(
-    root: &'f Path,
-    plan_file: &'f Path,
-    real_plan: &'f Path,
-) -> Vec<(&'f Path, PathBuf, Rule)> {
+fn store_files<'f>(root: &'f Path, plan: &'f PlanFiles<'_>) -> Vec<(&'f Path, PathBuf, Rule)> {
     let split = |file: &'f Path| match file.strip_prefix(root) {
         Ok(path) => (root, path.to_owned()),
         Err(_) => {
@@ -466,11 +530,11 @@ fn store_files<'f>(
         }
     };
     let mut stores = vec![(root, learnings::FILE_NAME.into(), Rule::Longer)];
-    if plan_file.is_symlink() {
-        let (folder, path) = split(plan_file);
+    if plan.is_linked {
+        let (folder, path) = split(plan.named);
         stores.push((folder, path, Rule::Same));
     }
-    let (folder, path) = split(real_plan);
+    let (folder, path) = split(&plan.real);
     stores.push((folder, path, Rule::Plan));
     stores
 }
@@ -488,18 +552,18 @@ fn take_all(
 }
 
 /// Names of the hooks. A folder that is a link is not guarded, because it may belong to other repositories.
-fn list_hooks(common: &Path) -> Vec<std::ffi::OsString> {
+fn list_hooks(common: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     let entries = RootDir::open(common)
         .and_then(|common| common.open_folder(Path::new("hooks")))
         .and_then(crate::platform::root_dir::list_entries);
-    let mut names: Vec<_> = entries
+    let mut names: Vec<_> = look::reachable(entries)?
         .unwrap_or_default()
         .into_iter()
         .filter(|(_, kind)| *kind == rustix::fs::FileType::RegularFile)
         .map(|(name, _)| name)
         .collect();
     names.sort();
-    names
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -55,7 +55,9 @@ pub struct Integrator<'i> {
 /// Ends the processes that a killed `mesh` left running and that may write to the tree: validation commands, git and its
 /// hooks. Call it before anything is restored or started.
 pub fn end_writers(writers: &Writers, grace: Duration) -> Result<(), IntegrateError> {
-    let left = writers.end(grace);
+    let left = writers
+        .end(grace)
+        .map_err(IntegrateError::io(writers.file()))?;
     let name = |process: &Process| format!("process {} (`{}`)", process.pid, process.name);
     match left.is_empty() {
         true => Ok(()),
@@ -94,7 +96,7 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<Recovered, IntegrateError> {
         let folder = self.unit_folder(&started.unit);
-        let saved = SavedTree::load(started, &self.kept());
+        let saved = SavedTree::load(started, &self.kept())?;
         // A git that died with `mesh` has left its locks, which would stop the next one.
         saved.remove_new_locks(self.repo, &folder.join("aside"))?;
         remove_commit_index(&folder);
@@ -131,7 +133,7 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<Abandoned, IntegrateError> {
         let folder = self.unit_folder(&started.unit);
-        let saved = SavedTree::load(started, &self.kept());
+        let saved = SavedTree::load(started, &self.kept())?;
         let aside = folder.join("aside");
         saved.repair_stores(self.repo, &aside)?;
         let before = folder.join("before");

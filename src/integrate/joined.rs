@@ -16,7 +16,7 @@
 
 use super::error::IntegrateError;
 use crate::model::{RunId, RunProcess, path_text};
-use crate::platform::{LockKind, Repo, durable, file_lock, process};
+use crate::platform::{LockKind, Repo, durable, file_lock, look, machine_fault, process};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -92,13 +92,11 @@ impl JoinFolder {
     /// The change that is being made, or that was when its process was killed.
     pub fn open_change(&self) -> Result<Option<OpenChange>, IntegrateError> {
         let path = self.change();
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| IntegrateError::io(&path)(error.into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(IntegrateError::io(&path)(error)),
-        }
+        let read = || match look::found(std::fs::read(&path))? {
+            Some(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            None => Ok(None),
+        };
+        read().map_err(IntegrateError::io(&path))
     }
 
     pub(super) fn write_change(&self, change: &OpenChange) -> Result<(), IntegrateError> {
@@ -109,19 +107,28 @@ impl JoinFolder {
 
     /// Forgets the change, which is complete by now.
     pub(super) fn remove_change(&self) -> Result<(), IntegrateError> {
-        remove(&self.change())
+        let path = self.change();
+        durable::remove(&path).map_err(IntegrateError::io(&path))
     }
 
     /// The processes whose runs have joined and not ended in good order.
-    pub fn owners(&self) -> Vec<RunProcess> {
-        let entries = std::fs::read_dir(self.heartbeats());
-        let entries = entries.into_iter().flatten().flatten();
-        let owners = entries.filter_map(|entry| {
-            let bytes = std::fs::read(entry.path()).ok()?;
-            let present: Present = serde_json::from_slice(&bytes).ok()?;
-            Some(present.owner)
-        });
-        owners.filter(|owner| !has_ended(owner)).collect()
+    pub fn owners(&self) -> Result<Vec<RunProcess>, IntegrateError> {
+        let folder = self.heartbeats();
+        let mut owners = Vec::new();
+        let entries = machine_fault::apart(std::fs::read_dir(&folder));
+        let entries = entries.map_err(IntegrateError::io(&folder))?;
+        for entry in entries.into_iter().flatten() {
+            let path = entry.map_err(IntegrateError::io(&folder))?.path();
+            // It is gone if its run has ended since, and closed if it is another user's.
+            let read = machine_fault::apart(std::fs::read(&path));
+            if let Ok(bytes) = read.map_err(IntegrateError::io(&path))?
+                && let Ok(Present { owner }) = serde_json::from_slice(&bytes)
+            {
+                owners.push(owner);
+            }
+        }
+        owners.retain(|owner| !has_ended(owner));
+        Ok(owners)
     }
 
     /// Shows that a joined run is there, as long as the file is open; `None` if a run is there that has not joined.
@@ -157,7 +164,8 @@ impl JoinFolder {
         for folder in [&self.path, &self.leases(), &self.heartbeats()] {
             durable::remove_all_strays(folder).map_err(IntegrateError::io(folder))?;
         }
-        remove(&self.changes())?;
+        let path = self.changes();
+        durable::remove(&path).map_err(IntegrateError::io(&path))?;
         self.remove_change()
     }
 
@@ -171,7 +179,8 @@ impl JoinFolder {
         kind: LockKind,
     ) -> Result<Option<File>, IntegrateError> {
         let path = self.path.join("lock");
-        std::fs::create_dir_all(&self.path).map_err(IntegrateError::io(&self.path))?;
+        crate::platform::private::make_open_folders(&self.path)
+            .map_err(IntegrateError::io(&self.path))?;
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).read(true).write(true);
         let file = options.open(&path).map_err(IntegrateError::io(&path))?;
@@ -187,15 +196,10 @@ pub fn has_ended(owner: &RunProcess) -> bool {
     }
     let pid = i32::try_from(owner.pid).ok();
     let pid = pid.and_then(rustix::process::Pid::from_raw);
-    let found = pid.and_then(process::find);
-    found.is_none_or(|found| found.start_ticks != owner.start_ticks)
-}
-
-fn remove(path: &Path) -> Result<(), IntegrateError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(IntegrateError::io(path)(error))
-        }
-        _ => Ok(()),
+    match pid.map(process::find).transpose() {
+        Ok(found) => found
+            .flatten()
+            .is_none_or(|found| found.start_ticks != owner.start_ticks),
+        Err(_) => false,
     }
 }

@@ -10,7 +10,7 @@
 use super::error::IntegrateError;
 use super::joined::{JoinFolder, OpenChange};
 use crate::model::RunId;
-use crate::platform::{LockKind, Repo, clock, durable, file_lock, process};
+use crate::platform::{LockKind, Repo, clock, durable, file_lock, look, process};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -97,7 +97,7 @@ const INDEX_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) fn wait_for_index(repo: &Repo) -> Result<(), IntegrateError> {
     let path = repo.git_dir()?.join("index.lock");
     let started = Instant::now();
-    while std::fs::symlink_metadata(&path).is_ok() {
+    while look::is_taken(&path).map_err(IntegrateError::io(&path))? {
         if started.elapsed() >= INDEX_TIMEOUT {
             return Err(IntegrateError::IndexLocked { path });
         }
@@ -187,7 +187,7 @@ impl RepoLock {
         let path = common.join("mesh.lock");
         let file = open_lock_file(&path)?;
         let refuse = |file: &File| {
-            let runs = folder.owners();
+            let runs = folder.owners()?;
             match runs.is_empty() || folder.is_kept_out()? {
                 true => locked(file, &path),
                 false => Ok(IntegrateError::Joined { runs }),
@@ -411,14 +411,12 @@ impl RepoLock {
 
     /// The folder of the run whose integration has started and not finished.
     pub fn pending_run(&self) -> Result<Option<PathBuf>, IntegrateError> {
-        match std::fs::read(&self.pending) {
-            Ok(bytes) => {
-                let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-                Ok(Some(PathBuf::from(OsStr::from_bytes(bytes))))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(IntegrateError::io(&self.pending)(error)),
-        }
+        let found = look::found(std::fs::read(&self.pending));
+        let found = found.map_err(IntegrateError::io(&self.pending))?;
+        Ok(found.map(|bytes| {
+            let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            PathBuf::from(OsStr::from_bytes(bytes))
+        }))
     }
 }
 

@@ -11,9 +11,9 @@ use super::restore_path::{move_aside, restore_file, restore_path};
 use super::saved_tree::SavedTree;
 use super::state::{RestoreCause, open_root, read_stamp, read_state};
 use super::tree_diff::{FileChange, relative};
-use crate::model::{BeforeState, TouchedPath};
+use crate::model::{BeforeState, TouchedPath, path_text};
 use crate::platform::root_dir::RootDir;
-use crate::platform::{Repo, durable, fault};
+use crate::platform::{Repo, durable, fault, look, machine_fault};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -51,7 +51,7 @@ impl SavedTree {
             restored: Restored::default(),
             failures: Vec::new(),
             failed_paths: Vec::new(),
-            left: Unrestored::read(&self.store),
+            left: Unrestored::read(&self.store).map_err(IntegrateError::io(self.store.folder()))?,
         };
         // Git can answer nothing before its own files are sound.
         work.repair_guarded();
@@ -63,7 +63,10 @@ impl SavedTree {
         work.move_new();
         work.remove_folders();
         if cause == RestoreCause::AfterValidation {
-            work.restored.kept.extend(self.changed_repositories(repo));
+            match self.changed_repositories(repo) {
+                Ok(changed) => work.restored.kept.extend(changed),
+                Err(error) => work.failures.push(machine_fault::line_of(&error)),
+            }
         }
         work.finish()
     }
@@ -169,8 +172,17 @@ impl Restore<'_> {
         } = self.saved;
         for TouchedPath { path, before } in paths {
             let is_foreign = self.cause == RestoreCause::AfterKill && !patched.contains(path);
-            if is_foreign && self.must_stay(path, before) {
-                continue;
+            let must_stay = match is_foreign {
+                true => self.must_stay(path, before),
+                false => Ok(false),
+            };
+            match must_stay {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(error) => {
+                    self.undecided(path, &error);
+                    continue;
+                }
             }
             let put = restore_path(self.root, path, before, store, self.aside);
             fault::integrator_point();
@@ -184,19 +196,19 @@ impl Restore<'_> {
 
     /// After a kill, a file outside the patch is kept, and reported if it differs. A file that is gone is restored, because
     /// that loses nothing.
-    fn must_stay(&mut self, path: &Path, before: &BeforeState) -> bool {
-        let now = read_state(self.root, path).unwrap_or_default();
+    fn must_stay(&mut self, path: &Path, before: &BeforeState) -> io::Result<bool> {
+        let now = look::reachable(read_state(self.root, path))?.flatten();
         if now == Some(BeforeState::Absent) {
-            return *before == BeforeState::Absent;
+            return Ok(*before == BeforeState::Absent);
         }
         if now.as_ref() == Some(before) {
-            return true;
+            return Ok(true);
         }
-        if self.left.still_stands(self.root, path) {
-            return false;
+        if self.left.still_stands(self.root, path)? {
+            return Ok(false);
         }
         self.restored.kept.push(path.to_owned());
-        true
+        Ok(true)
     }
 
     /// Restores the files of the census. Contents that git has are read in batches.
@@ -209,11 +221,24 @@ impl Restore<'_> {
         let mut bytes = 0;
         for (known, stamp) in self.saved.census.files.iter().zip(&scanned.stamps) {
             let change = self.saved.change_of(self.root, known, stamp.as_ref());
-            match (change, self.cause) {
+            let must_stay = || -> io::Result<bool> {
+                match self.cause {
+                    RestoreCause::AfterKill => {
+                        Ok(!self.left.still_stands(self.root, &known.path)?)
+                    }
+                    RestoreCause::AfterValidation => Ok(false),
+                }
+            };
+            let change = match change.and_then(|change| Ok((change, must_stay()?))) {
+                Ok(change) => change,
+                Err(error) => {
+                    self.undecided(&known.path, &error);
+                    continue;
+                }
+            };
+            match change {
                 (FileChange::Unchanged, _) => {}
-                (FileChange::OtherMode | FileChange::Other, RestoreCause::AfterKill)
-                    if !self.left.still_stands(self.root, &known.path) =>
-                {
+                (FileChange::OtherMode | FileChange::Other, true) => {
                     self.restored.kept.push(known.path.clone());
                 }
                 (FileChange::OtherMode, _) => {
@@ -264,7 +289,7 @@ impl Restore<'_> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let (objects, why) = match self.repo.objects(&ids) {
             Ok(objects) => (objects, "git no longer has its content".to_owned()),
-            Err(error) => (vec![None; ids.len()], error.to_string()),
+            Err(error) => (vec![None; ids.len()], machine_fault::line_of(&error)),
         };
         for ((known, id), object) in files.iter().zip(ids).zip(objects) {
             let sound = object.filter(|content| object_id(content, id) == id);
@@ -279,7 +304,7 @@ impl Restore<'_> {
         let mode = known.stamp.permissions();
         let put = match content {
             Ok(content) => restore_file(self.root, &known.path, content, mode, self.aside),
-            Err(error) => Err(io::Error::other(error.to_string())),
+            Err(error) => Err(io::Error::other(machine_fault::line_of(error))),
         };
         fault::integrator_point();
         self.record_moved(&known.path, put);
@@ -298,8 +323,9 @@ impl Restore<'_> {
         if self.cause == RestoreCause::AfterKill {
             return;
         }
-        let Ok(scanned) = self.saved.rescan(self.root) else {
-            return;
+        let scanned = match self.saved.rescan(self.root) {
+            Ok(scanned) => scanned,
+            Err(error) => return self.failed(self.repo.root(), &error),
         };
         for path in scanned.unlisted.difference(&self.saved.unlisted) {
             self.record_moved(path, move_aside(self.root, path, self.aside));
@@ -323,7 +349,7 @@ impl Restore<'_> {
     fn move_new(&mut self) {
         let new = match self.new_paths() {
             Ok(new) => new,
-            Err(error) => return self.failures.push(error.to_string()),
+            Err(error) => return self.failures.push(machine_fault::line_of(&error)),
         };
         for path in new {
             let path = self.movable(&path).to_owned();
@@ -343,14 +369,17 @@ impl Restore<'_> {
     }
 
     fn new_paths(&self) -> Result<Vec<PathBuf>, IntegrateError> {
-        Ok(self.saved.new_paths(self.root, self.repo.untracked()?))
+        let new = self.saved.new_paths(self.root, self.repo.untracked()?);
+        new.map_err(IntegrateError::io(self.repo.root()))
     }
 
     /// Removes empty folders that did not exist.
     fn remove_folders(&mut self) {
-        if self.cause == RestoreCause::AfterValidation
-            && let Ok(scanned) = self.saved.rescan(self.root)
-        {
+        if self.cause == RestoreCause::AfterValidation {
+            let scanned = match self.saved.rescan(self.root) {
+                Ok(scanned) => scanned,
+                Err(error) => return self.failed(self.repo.root(), &error),
+            };
             for path in scanned.git_folders.difference(&self.saved.git_folders) {
                 self.record_moved(path, move_aside(self.root, path, self.aside));
             }
@@ -371,8 +400,22 @@ impl Restore<'_> {
     }
 
     fn failed(&mut self, path: &Path, error: &io::Error) {
-        self.failures.push(format!("{}: {error}", path.display()));
+        let why = machine_fault::line_of(error);
+        self.failures.push(format!("{}: {why}", path.display()));
         self.failed_paths.push(path.to_owned());
+    }
+
+    /// What can't be looked at is left as it is. After a kill it may hold an edit of the user's, unless an earlier restore left it so.
+    fn undecided(&mut self, path: &Path, error: &io::Error) {
+        let is_left = self.left.paths.iter().any(|left| left.path == path);
+        match self.cause == RestoreCause::AfterKill && !is_left {
+            true => self.failures.push(format!(
+                "{}: {}",
+                path.display(),
+                machine_fault::line_of(error)
+            )),
+            false => self.failed(path, error),
+        }
     }
 
     fn finish(mut self) -> Result<Restored, IntegrateError> {
@@ -396,27 +439,34 @@ impl Restore<'_> {
 /// the next restore may replace them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Unrestored {
-    paths: Vec<TouchedPath>,
+    paths: Vec<Left>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Left {
+    #[serde(with = "path_text")]
+    path: PathBuf,
+    /// `None`: it could not be read. Whatever stands there may be replaced, with a copy kept aside.
+    before: Option<BeforeState>,
 }
 
 const UNRESTORED: &str = "unrestored.json";
 
 impl Unrestored {
     fn take(root: &RootDir, paths: &[PathBuf]) -> Self {
-        let state = |path: &PathBuf| {
-            let before = read_state(root, path).ok().flatten()?;
-            let path = path.clone();
-            Some(TouchedPath { path, before })
+        let state = |path: &PathBuf| Left {
+            before: read_state(root, path).ok().flatten(),
+            path: path.clone(),
         };
         Self {
-            paths: paths.iter().filter_map(state).collect(),
+            paths: paths.iter().map(state).collect(),
         }
     }
 
-    fn read(store: &ContentStore) -> Self {
-        let bytes = std::fs::read(store.file(UNRESTORED)).ok();
+    fn read(store: &ContentStore) -> io::Result<Self> {
+        let bytes = look::found(std::fs::read(store.file(UNRESTORED)))?;
         let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        read.unwrap_or_default()
+        Ok(read.unwrap_or_default())
     }
 
     fn write(&self, store: &ContentStore) -> io::Result<()> {
@@ -427,10 +477,40 @@ impl Unrestored {
         crate::platform::write_private(&path, &serde_json::to_vec(self)?)
     }
 
-    fn still_stands(&self, root: &RootDir, path: &Path) -> bool {
-        let mut paths = self.paths.iter();
-        paths.any(|left| {
-            left.path == path && read_state(root, path).ok().flatten() == Some(left.before.clone())
-        })
+    fn still_stands(&self, root: &RootDir, path: &Path) -> io::Result<bool> {
+        let Some(left) = self.paths.iter().find(|left| left.path == path) else {
+            return Ok(false);
+        };
+        let Some(before) = &left.before else {
+            return Ok(true);
+        };
+        let now = look::reachable(read_state(root, path))?.flatten();
+        Ok(now.as_ref() == Some(before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn what_a_restore_left_is_known_again_until_somebody_edits_it() {
+        let [tree, kept] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        let file = PathBuf::from(OsStr::from_bytes(b"not-utf8-\xff"));
+        let unreadable = PathBuf::from("folder");
+        std::fs::write(tree.path().join(&file), "left").expect("written");
+        std::fs::create_dir(tree.path().join(&unreadable)).expect("a folder");
+        let root = RootDir::open(tree.path()).expect("open");
+        let store = ContentStore::open(kept.path()).expect("a store");
+        let left = Unrestored::take(&root, &[file.clone(), unreadable.clone()]);
+        left.write(&store).expect("written");
+        let left = Unrestored::read(&store).expect("read");
+        let stands = |path: &Path| left.still_stands(&root, path).expect("a look");
+        assert!(stands(&file) && stands(&unreadable));
+        assert!(!stands(Path::new("other")));
+        std::fs::write(tree.path().join(&file), "edited").expect("written");
+        assert!(!stands(&file));
     }
 }

@@ -3,8 +3,8 @@
 use super::content_store::ContentStore;
 use super::state::{read_stamp, read_state};
 use crate::model::BeforeState;
-use crate::platform::fault;
 use crate::platform::root_dir::RootDir;
+use crate::platform::{fault, look};
 use rustix::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,12 @@ pub(crate) fn restore_path(
     store: &ContentStore,
     aside: &Path,
 ) -> io::Result<bool> {
-    if read_state(root, path).ok().flatten().as_ref() == Some(before) {
-        return Ok(false);
+    // What is only moved away need not be read.
+    if *before != BeforeState::Absent {
+        let now = look::reachable(read_state(root, path))?.flatten();
+        if now.as_ref() == Some(before) {
+            return Ok(false);
+        }
     }
     match before {
         BeforeState::Absent => move_aside(root, path, aside),

@@ -8,7 +8,7 @@ use super::census::{Census, CensusFile, Line, REMOVED, write_folder};
 use super::content_store::ContentStore;
 use super::guard::Guard;
 use crate::model::{BeforeState, TouchedPath};
-use crate::platform::{durable, fault, private, sha256_of_bytes};
+use crate::platform::{durable, fault, look, private, sha256_of_bytes};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -137,9 +137,12 @@ impl SavedLog {
 }
 
 /// The state that an earlier process saved last. What is missing or damaged is empty.
-pub(super) fn load(store: &ContentStore) -> (Census, Saved, Guard) {
-    let census = std::fs::read(store.file(CENSUS)).unwrap_or_default();
-    let log = std::fs::read(store.file(LOG)).unwrap_or_default();
+///
+/// # Errors
+/// It can't be read, which does not mean that nothing was saved.
+pub(super) fn load(store: &ContentStore) -> io::Result<(Census, Saved, Guard)> {
+    let read = |name| look::found(std::fs::read(store.file(name))).map(Option::unwrap_or_default);
+    let (census, log) = (read(CENSUS)?, read(LOG)?);
     let mut state = Loaded::default();
     let Census { files, folders } = Census::from_bytes(&census).unwrap_or_default();
     let files = files.into_iter();
@@ -157,7 +160,7 @@ pub(super) fn load(store: &ContentStore) -> (Census, Saved, Guard) {
         files: state.files.into_values().collect(),
         folders: state.folders,
     };
-    (census, state.saved, state.guard)
+    Ok((census, state.saved, state.guard))
 }
 
 fn head(census: &[u8]) -> Vec<u8> {
@@ -262,7 +265,7 @@ mod tests {
             .expect("encoded");
         let mut log = SavedLog::begin(&store, &before, first).expect("begun");
         let state = || {
-            let (census, saved, _) = load(&store);
+            let (census, saved, _) = load(&store).expect("read");
             (census, saved)
         };
         assert_eq!(state(), (before.clone(), saved(&["m", "n"])));

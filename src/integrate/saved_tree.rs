@@ -16,8 +16,8 @@ use super::state::open_root;
 use super::tree_memory::{Kept, TreeMemory};
 use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
-use crate::platform::Repo;
 use crate::platform::root_dir::{RootDir, is_absent};
+use crate::platform::{Repo, look};
 use crate::workspace::Fingerprint;
 use rustix::fs::FileType;
 use std::cell::LazyCell;
@@ -102,7 +102,7 @@ impl SavedTree {
         let nested = look.index.tracked.iter();
         let nested = nested.filter(|entry| entry.is_repository);
         for path in nested.map(|entry| entry.path.clone()) {
-            saved.add_repository(repo, path);
+            saved.add_repository(repo, path)?;
         }
         saved.save_changed(repo, &root, &look)?;
         saved.take_census(repo, &root, &look, last)?;
@@ -134,7 +134,7 @@ impl SavedTree {
                 !self.memory.is_patched(&change.path) && stamp.is_some_and(is_output)
             };
             if change.untracked && is_folder {
-                self.add_repository(repo, change.path.clone());
+                self.add_repository(repo, change.path.clone())?;
             } else if (change.untracked && size > bytes_left) || is_output() {
                 self.left_alone.push(change.path.clone());
             } else {
@@ -161,10 +161,11 @@ impl SavedTree {
         Ok(())
     }
 
-    fn add_repository(&mut self, repo: &Repo, path: PathBuf) {
-        let fingerprint = fingerprint_nested(repo, &path);
+    fn add_repository(&mut self, repo: &Repo, path: PathBuf) -> Result<(), IntegrateError> {
+        let fingerprint = fingerprint_nested(repo, &path)?;
         self.left_alone.push(path.clone());
         self.repositories.insert(path, fingerprint);
+        Ok(())
     }
 
     /// Takes the census of everything that is not saved as a copy, and makes all of the state durable.
@@ -189,7 +190,7 @@ impl SavedTree {
         // Only what the census before has of files that git converts is taken over from an earlier process.
         let census = match log {
             Some(_) => Arc::unwrap_or_clone(census),
-            None => saved_log::load(&self.store).0,
+            None => saved_log::load(&self.store).map_err(failed())?.0,
         };
         let source = CensusSource {
             root,
@@ -256,12 +257,16 @@ impl SavedTree {
     }
 
     /// Loads the state that an earlier process saved. A file that is missing or damaged counts as empty.
-    pub fn load(started: &IntegrationStarted, kept: &Path) -> Self {
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn load(started: &IntegrationStarted, kept: &Path) -> Result<Self, IntegrateError> {
         let store = ContentStore::at(kept);
-        let (census, changed, guard) = saved_log::load(&store);
+        let saved = saved_log::load(&store);
+        let (census, changed, guard) = saved.map_err(IntegrateError::io(store.folder()))?;
         let changed = changed.into_iter();
         let changed = changed.map(|(path, before)| TouchedPath { path, before });
-        Self {
+        Ok(Self {
             paths: merge_paths(&started.paths, changed),
             patched: started.patched.iter().cloned().collect(),
             new_folders: started.new_folders.clone(),
@@ -274,7 +279,7 @@ impl SavedTree {
             memory: Arc::default(),
             look: None,
             store,
-        }
+        })
     }
 
     fn copy_names(&self) -> impl Iterator<Item = &str> {
@@ -331,10 +336,15 @@ fn merge_paths(
 
 /// The fingerprint of the nested repository at `path`. A submodule that was never fetched has none: it is an empty folder of
 /// this repository.
-pub(super) fn fingerprint_nested(repo: &Repo, path: &Path) -> Option<Fingerprint> {
-    let nested = repo.nested(path).ok()?;
-    let is_own = nested.root() != repo.root();
-    is_own.then(|| Fingerprint::take(&nested, &[]).ok())?
+pub(super) fn fingerprint_nested(
+    repo: &Repo,
+    path: &Path,
+) -> Result<Option<Fingerprint>, IntegrateError> {
+    let nested = look::reachable(repo.nested(path))?;
+    match nested.filter(|nested| nested.root() != repo.root()) {
+        Some(nested) => Ok(look::reachable(Fingerprint::take(&nested, &[]))?),
+        None => Ok(None),
+    }
 }
 
 fn is_unreadable(error: &io::Error) -> bool {

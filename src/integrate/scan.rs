@@ -2,8 +2,8 @@
 //!
 //! Nothing is read but folders, and no link is followed.
 
-use crate::platform::FileMark;
 use crate::platform::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
+use crate::platform::{FileMark, look};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -219,9 +219,9 @@ fn scan_folder<'p>(
         }
         let inside = Path::new(path).join(name);
         if is_other(inside.as_os_str()) {
-            found
-                .folders
-                .extend(empty_folders(&folder, name, &inside, DEPTH_MAX).unwrap_or_default());
+            let empty = empty_folders(&folder, name, &inside, DEPTH_MAX);
+            let empty = look::reachable(empty)?.flatten();
+            found.folders.extend(empty.unwrap_or_default());
         }
     }
     Ok(Some(found))
@@ -233,16 +233,19 @@ fn empty_folders(
     name: &OsStr,
     path: &Path,
     depth: usize,
-) -> Option<Vec<(OsString, u32)>> {
-    let folder = open_subfolder(above, name).ok()?;
-    let mut all = vec![(path.as_os_str().to_owned(), permissions(&folder).ok()?)];
-    for (name, kind) in list_entries(&folder).ok()? {
+) -> io::Result<Option<Vec<(OsString, u32)>>> {
+    let folder = open_subfolder(above, name)?;
+    let mut all = vec![(path.as_os_str().to_owned(), permissions(&folder)?)];
+    for (name, kind) in list_entries(&folder)? {
         if kind != FileType::Directory || name == ".git" || depth == 0 {
-            return None;
+            return Ok(None);
         }
-        all.extend(empty_folders(&folder, &name, &path.join(&name), depth - 1)?);
+        let Some(below) = empty_folders(&folder, &name, &path.join(&name), depth - 1)? else {
+            return Ok(None);
+        };
+        all.extend(below);
     }
-    Some(all)
+    Ok(Some(all))
 }
 
 #[expect(

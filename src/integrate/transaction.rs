@@ -22,10 +22,10 @@ use super::verify::{differing_paths, first_difference};
 use crate::job::Journal;
 use crate::model::{
     BlockReason, CommitRecord, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted,
-    Stage, UnitId,
+    Stage, UnitId, one_line,
 };
 use crate::patch::Patch;
-use crate::platform::{CommitOrder, GitError, Repo, fault};
+use crate::platform::{CommitOrder, GitError, Repo, fault, machine_fault};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -262,8 +262,8 @@ impl Integrator<'_> {
         fault::integrator_point();
         let applied = self.repo.apply(&patch_path);
         fault::integrator_point();
-        let failure = match applied {
-            // It says nothing about the patch that git can't be started.
+        // It says nothing about the patch that git can't be started, or that the disk is full.
+        let failure = match machine_fault::apart(applied)? {
             Err(error @ GitError::Run(_)) => return Err(error.into()),
             Err(error) => Some(error.to_string()),
             Ok(()) => first_difference(self.repo, &patch, &folder)?,
@@ -309,7 +309,14 @@ impl Integrator<'_> {
         let folder = self.unit_folder(request.unit);
         let moved_aside = saved.repair_stores(self.repo, &folder.join("aside"))?;
         // Before the commit: what its hooks change was not changed by a validation.
-        let mut by_validation = saved.differing_paths(self.repo)?;
+        let mut by_validation = match machine_fault::apart(saved.differing_paths(self.repo))? {
+            Ok(paths) => paths,
+            Err(IntegrateError::Git(error @ GitError::Failed { .. })) => {
+                let why = one_line(&format!("git can't read the repository after it: {error}"));
+                return self.undo(request, applied, BlockReason::ValidationFailed, &why);
+            }
+            Err(error) => return Err(error),
+        };
         by_validation.extend(differing_paths(self.repo, patch, &folder)?);
         by_validation.sort();
         by_validation.dedup();

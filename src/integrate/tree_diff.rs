@@ -9,7 +9,7 @@ use super::scan::{Scan, Stamp, scan};
 use super::state::{open_root, read_stamp, read_state};
 use crate::model::BeforeState;
 use crate::platform::root_dir::RootDir;
-use crate::platform::{Change, Repo};
+use crate::platform::{Change, Repo, look};
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::io;
@@ -35,29 +35,33 @@ impl SavedTree {
         let Some(before) = &self.look else {
             return Ok(Vec::new());
         };
+        let failed = || IntegrateError::io(repo.root());
         let now = self.memory.look_again(repo, before)?;
         let mut differing = Vec::new();
         for touched in &self.paths {
             let is_unchanged = || {
                 let now = self.memory.states.read(&root, &touched.path);
-                now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
+                let now = look::reachable(now).map_err(failed())?.flatten();
+                Ok::<_, IntegrateError>(now.as_ref() == Some(&touched.before))
             };
             if !self.patched.contains(&touched.path)
                 && before.is_same(&now, &touched.path) != Some(true)
-                && !is_unchanged()
+                && !is_unchanged()?
             {
                 differing.push(touched.path.clone());
             }
         }
         for known in &self.census.files {
             let stamp = now.stamp(&known.path).flatten();
-            if self.change_of(&root, known, stamp.as_ref()) != FileChange::Unchanged {
+            let change = self.change_of(&root, known, stamp.as_ref());
+            if change.map_err(failed())? != FileChange::Unchanged {
                 differing.push(known.path.clone());
             }
         }
         differing.extend(now.unlisted.difference(&self.unlisted).cloned());
-        differing.extend(self.new_paths(&root, untracked(&now.changes)));
-        differing.extend(self.changed_repositories(repo));
+        let new = self.new_paths(&root, untracked(&now.changes));
+        differing.extend(new.map_err(failed())?);
+        differing.extend(self.changed_repositories(repo)?);
         let guarded = self.guard.differing(repo)?.into_iter();
         differing.extend(guarded.map(|path| relative(repo, path)));
         differing.sort();
@@ -73,32 +77,36 @@ impl SavedTree {
         scan(root, &paths, &self.excluded_folders())
     }
 
-    /// How a file of the census changed. A file that can't be read counts as changed.
+    /// How a file of the census changed. A file that can't be read counts as changed, unless the machine is at fault.
     pub(super) fn change_of(
         &self,
         root: &RootDir,
         known: &CensusFile,
         now: Option<&Stamp>,
-    ) -> FileChange {
+    ) -> io::Result<FileChange> {
         let Some(now) = now else {
-            return FileChange::Gone;
+            return Ok(FileChange::Gone);
         };
         if *now == known.stamp {
-            return FileChange::Unchanged;
+            return Ok(FileChange::Unchanged);
         }
-        let is_same = known.content.is_at(root, &known.path, now).unwrap_or(false);
+        let is_same = look::reachable(known.content.is_at(root, &known.path, now))?;
         let is_link = matches!(known.content, Content::Link(_));
-        match is_same {
+        Ok(match is_same.unwrap_or(false) {
             true if is_link || now.permissions() == known.stamp.permissions() => {
                 FileChange::Unchanged
             }
             true => FileChange::OtherMode,
             false => FileChange::Other,
-        }
+        })
     }
 
     /// Those of the untracked paths that did not exist. If a folder became a repository, only its `.git` is new.
-    pub(super) fn new_paths(&self, root: &RootDir, untracked: BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    pub(super) fn new_paths(
+        &self,
+        root: &RootDir,
+        untracked: BTreeSet<PathBuf>,
+    ) -> io::Result<Vec<PathBuf>> {
         let mut known = self.known_paths();
         known.extend(self.census.files.iter().map(|known| known.path.as_os_str()));
         let outputs = LazyCell::new(own_outputs);
@@ -108,30 +116,31 @@ impl SavedTree {
                 path.ancestors()
                     .any(|above| self.repositories.contains_key(above))
             };
-            let is_output = || {
-                let stamp = read_stamp(root, &path).ok().flatten();
-                stamp.is_some_and(|stamp| outputs.contains(&stamp.identity()))
-            };
-            if known.contains(path.as_os_str()) || is_nested() || is_output() {
+            if known.contains(path.as_os_str()) || is_nested() {
                 continue;
             }
+            let stamp = look::reachable(read_stamp(root, &path))?.flatten();
+            if stamp.is_some_and(|stamp| outputs.contains(&stamp.identity())) {
+                continue;
+            }
+            let git = path.join(".git");
             let is_known_folder = self.census.folders.contains_key(path.as_os_str())
-                && read_state(root, &path.join(".git"))
-                    .is_ok_and(|state| state != Some(BeforeState::Absent));
+                && look::reachable(read_state(root, &git))?
+                    .is_some_and(|state| state != Some(BeforeState::Absent));
             new.push(match is_known_folder {
-                true => path.join(".git"),
+                true => git,
                 false => path,
             });
         }
-        new
+        Ok(new)
     }
 
     /// Paths that changed in nested repositories, or the folder of one that git can no longer read.
-    pub(super) fn changed_repositories(&self, repo: &Repo) -> Vec<PathBuf> {
+    pub(super) fn changed_repositories(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
         let mut changed = Vec::new();
         for (path, before) in &self.repositories {
             let Some(before) = before else { continue };
-            match fingerprint_nested(repo, path) {
+            match fingerprint_nested(repo, path)? {
                 None => changed.push(path.clone()),
                 Some(now) => {
                     let differences = before.differences(&now).into_iter();
@@ -139,7 +148,7 @@ impl SavedTree {
                 }
             }
         }
-        changed
+        Ok(changed)
     }
 
     /// Writes the saved content of every path that differs to `folder`, for the user. Returns the paths.
@@ -148,9 +157,11 @@ impl SavedTree {
         repo: &Repo,
         folder: &Path,
     ) -> Result<Vec<PathBuf>, IntegrateError> {
+        let failed = || IntegrateError::io(repo.root());
         let root = open_root(repo)?;
         let mut wanted = Vec::new();
         for touched in &self.paths {
+            // What can't be looked at counts as changed: this is what is left when nothing else helps.
             if read_state(&root, &touched.path).ok().flatten().as_ref() != Some(&touched.before) {
                 let content = match &touched.before {
                     BeforeState::File { sha256, .. } => Content::Copy(sha256.clone()),
@@ -160,12 +171,13 @@ impl SavedTree {
                 wanted.push((touched.path.clone(), content));
             }
         }
-        let scanned = self
-            .rescan(&root)
-            .map_err(IntegrateError::io(repo.root()))?;
+        let scanned = self.rescan(&root).map_err(failed())?;
         for (known, stamp) in self.census.files.iter().zip(&scanned.stamps) {
             let change = self.change_of(&root, known, stamp.as_ref());
-            if matches!(change, FileChange::Gone | FileChange::Other) {
+            if matches!(
+                change.unwrap_or(FileChange::Other),
+                FileChange::Gone | FileChange::Other
+            ) {
                 wanted.push((known.path.clone(), known.content.clone()));
             }
         }

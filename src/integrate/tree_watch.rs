@@ -13,7 +13,7 @@ use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
 use super::tree_memory::TreeMemory;
 use crate::model::path_text;
-use crate::platform::{Repo, durable, machine_fault};
+use crate::platform::{Repo, durable, look, machine_fault};
 use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::cell::LazyCell;
@@ -130,19 +130,23 @@ impl TreeWatch {
     }
 
     /// Removes files that `mesh` itself writes, and the plan, which users may edit at any time.
-    fn reportable(&self, paths: Vec<PathBuf>) -> BTreeSet<PathBuf> {
+    fn reportable(&self, paths: Vec<PathBuf>) -> Result<BTreeSet<PathBuf>, IntegrateError> {
         let root = self.repo.root();
         let outputs = LazyCell::new(own_outputs);
-        let is_own = |path: &Path| {
-            let metadata = std::fs::symlink_metadata(path);
-            metadata.is_ok_and(|metadata| outputs.contains(&(metadata.dev(), metadata.ino())))
-        };
         let runs = crate::platform::parent(&self.run_folder);
-        let is_reportable = |path: &PathBuf| {
-            let path = root.join(path);
-            !path.starts_with(runs) && path != self.plan_file && !is_own(&path)
-        };
-        paths.into_iter().filter(is_reportable).collect()
+        let mut reportable = BTreeSet::new();
+        for path in paths {
+            let full = root.join(&path);
+            if full.starts_with(runs) || full == self.plan_file {
+                continue;
+            }
+            let found = look::reachable(std::fs::symlink_metadata(&full));
+            let found = found.map_err(IntegrateError::io(&full))?;
+            if !found.is_some_and(|found| outputs.contains(&(found.dev(), found.ino()))) {
+                reportable.insert(path);
+            }
+        }
+        Ok(reportable)
     }
 }
 
@@ -152,7 +156,7 @@ impl Watch<'_> {
         let mut quiet = self.tree.quiet();
         quiet.repair(Some(self.number))?;
         match machine_fault::apart(quiet.fingerprint())? {
-            Ok(now) => quiet.note_changes(&now),
+            Ok(now) => quiet.note_changes(&now)?,
             // If git can no longer read the repository, `.git` itself changed.
             Err(_) => quiet.lose_sight(),
         }
@@ -193,8 +197,7 @@ impl Quiet<'_> {
             return Ok(());
         }
         self.repair(None)?;
-        self.note_changes(now);
-        Ok(())
+        self.note_changes(now)
     }
 
     /// After a change by the run itself: the tree and the stores as they are `now` are right.
@@ -254,11 +257,13 @@ impl Quiet<'_> {
         Ok(())
     }
 
-    fn note_changes(&mut self, now: &Fingerprint) {
-        let before = self.watched.before.replace(now.clone());
+    fn note_changes(&mut self, now: &Fingerprint) -> Result<(), IntegrateError> {
+        let before = self.watched.before.as_ref();
         let changed = before.map_or(Vec::new(), |before| before.differences(now));
-        let changed = self.tree.reportable(changed);
+        let changed = self.tree.reportable(changed)?;
+        self.watched.before = Some(now.clone());
         self.report(&changed);
+        Ok(())
     }
 
     fn lose_sight(&mut self) {
@@ -307,7 +312,9 @@ pub fn recover_stores(
     run_folder: &Path,
 ) -> Result<Option<(Vec<PathBuf>, PathBuf)>, IntegrateError> {
     let store = ContentStore::at(&stores_in(run_folder));
-    let Ok(bytes) = std::fs::read(store.file(RECORD)) else {
+    let path = store.file(RECORD);
+    let read = look::found(std::fs::read(&path)).map_err(IntegrateError::io(&path))?;
+    let Some(bytes) = read else {
         return Ok(None);
     };
     // The record was written atomically. One that can't be read names no copies that can be trusted.

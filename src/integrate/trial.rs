@@ -13,7 +13,7 @@ use super::tree_state::TreeState;
 use crate::job::Journal;
 use crate::model::{PatchEvidence, Stage, ValidationFinished};
 use crate::patch::Patch;
-use crate::platform::{GitError, sha256_of_bytes};
+use crate::platform::{GitError, machine_fault, sha256_of_bytes};
 use std::path::Path;
 
 /// How often a patch is tried again because the user edited its files meanwhile.
@@ -214,7 +214,7 @@ impl Integrator<'_> {
                 return Ok(Err(detail));
             }
             tries += 1;
-            match scratch.apply(&candidate) {
+            match machine_fault::apart(scratch.apply(&candidate))? {
                 Ok(()) => return Ok(Ok((scratch, then))),
                 // The user edited the tree between the copy and the examination.
                 Err(IntegrateError::Git(GitError::Failed { .. })) if tries < TRIES => {}

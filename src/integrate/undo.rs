@@ -66,7 +66,7 @@ pub fn check_undo(
     };
     let mut conflicts = Vec::new();
     for ReversePatch { unit, patch } in patches {
-        let checked = check_policy(policy, patch, repo.root());
+        let checked = check_policy(policy, patch, repo.root())?;
         let fitted = checked.and_then(|()| patch.clone().fit(&tree));
         tree.tree.check_looks()?;
         match fitted {
@@ -165,7 +165,7 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<restore::Restored, IntegrateError> {
         let folder = self.unit_folder(&started.unit);
-        let saved = SavedTree::load(started, &self.kept());
+        let saved = SavedTree::load(started, &self.kept())?;
         self.repo.forget_changes();
         let restored = saved.restore(self.repo, &folder.join("aside"), RestoreCause::AfterKill)?;
         let finished = UndoFinished {
@@ -189,7 +189,7 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<String, IntegrateError> {
         let folder = self.unit_folder(&started.unit);
-        let saved = SavedTree::load(started, &self.kept());
+        let saved = SavedTree::load(started, &self.kept())?;
         saved.repair_stores(self.repo, &folder.join("aside"))?;
         let before = folder.join("before");
         let paths = saved.export_differing(self.repo, &before)?;

@@ -77,6 +77,15 @@ pub enum JobError {
         /// A file of that name exists, but is not executable.
         exists: bool,
     },
+    /// The file system can't say whether the worker program is there.
+    #[error("worker program `{}` can't be looked for", name.display())]
+    ProgramUnknown {
+        /// As given.
+        name: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// The output CSV can't be written.
     #[error("output `{}` can't be written", path.display())]
     Output {

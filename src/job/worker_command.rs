@@ -4,7 +4,7 @@
 //! standard input. The environment is an allow-list (CONTRACT, section 2, "The worker's side").
 
 use super::error::JobError;
-use crate::platform::Confinement;
+use crate::platform::{Confinement, look, machine_fault, program};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -46,6 +46,21 @@ pub struct Worker {
     pub sandbox: Option<Confinement>,
 }
 
+/// The executable file that `name` is.
+fn find_program(name: &Path, folder: &Path) -> Result<PathBuf, JobError> {
+    let failed = |source| JobError::ProgramUnknown {
+        name: name.to_owned(),
+        source,
+    };
+    match program::find(name, folder).map_err(failed)? {
+        Some(program) => Ok(program),
+        None => Err(JobError::NoProgram {
+            name: name.display().to_string(),
+            exists: matches!(look::find(&folder.join(name)), Ok(Some(_))),
+        }),
+    }
+}
+
 impl Worker {
     /// Whether no process is started for its attempts.
     pub fn is_in_process(&self) -> bool {
@@ -55,31 +70,25 @@ impl Worker {
     /// Checks that its program still exists.
     ///
     /// # Errors
-    /// [`JobError::NoProgram`].
+    /// [`JobError::NoProgram`], or [`JobError::ProgramUnknown`].
     pub fn check(&self) -> Result<(), JobError> {
-        match which::which(&self.program) {
-            Ok(_) => Ok(()),
-            Err(_) if self.is_in_process() => Ok(()),
-            Err(_) => Err(JobError::NoProgram {
-                name: self.program.display().to_string(),
-                exists: self.program.exists(),
-            }),
+        match self.is_in_process() {
+            true => Ok(()),
+            false => find_program(&self.program, &self.folder).map(drop),
         }
     }
 
     /// Replaces its program, if that is not on this host, by the one of the same name on `PATH`.
     ///
     /// # Errors
-    /// [`JobError::NoProgram`].
+    /// [`JobError::NoProgram`], or [`JobError::ProgramUnknown`].
     pub fn find_here(&mut self) -> Result<(), JobError> {
-        if self.check().is_ok() {
+        let Err(missing) = machine_fault::apart(self.check())? else {
             return Ok(());
-        }
+        };
         let name = self.program.file_name().unwrap_or_default();
-        self.program = which::which(name).map_err(|_| JobError::NoProgram {
-            name: self.program.display().to_string(),
-            exists: self.program.exists(),
-        })?;
+        self.program = machine_fault::apart(find_program(Path::new(name), &self.folder))?
+            .map_err(|_| missing)?;
         Ok(())
     }
 
@@ -91,12 +100,7 @@ impl Worker {
         env_names: Vec<String>,
     ) -> Result<Self, JobError> {
         let (name, args) = command.split_first().ok_or(JobError::NoCommand)?;
-        let program = which::which_in(name, std::env::var_os("PATH"), folder).map_err(|_| {
-            JobError::NoProgram {
-                name: name.clone(),
-                exists: folder.join(name).exists(),
-            }
-        })?;
+        let program = find_program(Path::new(name), folder)?;
         Ok(Self {
             adapter: adapter.to_owned(),
             program: std::path::absolute(&program).unwrap_or(program),

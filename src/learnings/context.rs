@@ -1,9 +1,8 @@
 //! The context of a learning: its repository, branch and changed files, from git. Also works outside a repository.
 
 use super::error::LearningsError;
-use crate::platform::{GitError, Repo};
+use crate::platform::{GitError, Repo, look};
 use serde::Serialize;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The name of the learnings file, at the root of a repository.
@@ -42,7 +41,7 @@ impl Place {
             }),
             Err(GitError::NoRepository { .. }) => Ok(Self {
                 // `a/..` has no name.
-                root: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
+                root: real(folder)?,
                 repo: None,
             }),
             Err(error) => Err(error.into()),
@@ -75,17 +74,25 @@ impl Place {
 
     fn changed_paths(&self, repo: &Repo, file: &Path) -> Result<Vec<String>, LearningsError> {
         // Without this filter, a tracked learnings file would be in every record after the first.
-        let file = fs::canonicalize(file).ok();
+        let file = real(file)?;
         let mut paths: Vec<String> = repo
             .changed_tracked()?
             .into_iter()
-            .filter(|path| Some(self.root.join(path)) != file)
+            .filter(|path| self.root.join(path) != file)
             .map(|path| path.to_string_lossy().into_owned())
             .collect();
         paths.sort();
         paths.truncate(PATHS_MAX);
         Ok(paths)
     }
+}
+
+fn real(path: &Path) -> Result<PathBuf, LearningsError> {
+    look::real(path).map_err(|source| LearningsError::Io {
+        action: "look at",
+        file: path.to_owned(),
+        source,
+    })
 }
 
 fn folder_name(folder: &Path) -> String {

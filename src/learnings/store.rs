@@ -10,7 +10,7 @@ use super::draft::NewRecord;
 use super::error::LearningsError;
 use super::lines::{BadLine, Contents};
 use super::record::Record;
-use crate::platform::{LockKind, durable, file_lock};
+use crate::platform::{LockKind, durable, file_lock, look};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,8 @@ impl Store {
     /// Opens the file and waits for the lock, which the returned handle holds.
     fn open(&self, how: &OpenOptions, lock: LockKind) -> Result<File, LearningsError> {
         // Checked first, because opening a pipe blocks.
-        if fs::metadata(&self.file).is_ok_and(|metadata| !metadata.is_file()) {
+        let there = look::find(&self.file).map_err(|source| self.failed("look at", source))?;
+        if there.is_some_and(|there| !there.is_file()) {
             return Err(LearningsError::NotAFile {
                 file: self.file.clone(),
             });

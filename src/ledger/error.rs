@@ -64,7 +64,7 @@ pub enum LedgerError {
     },
 }
 
-pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> LedgerError {
+pub(crate) fn io_error(path: &Path) -> impl Fn(io::Error) -> LedgerError {
     |source| LedgerError::Io {
         path: path.to_owned(),
         source,

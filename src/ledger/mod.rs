@@ -16,6 +16,7 @@ mod scan;
 mod writer;
 
 pub use error::LedgerError;
+pub(crate) use error::io_error as unreadable;
 pub use lines::Lines;
 pub use record::{Record, VERSION};
 pub use scan::{Contents, Tail, first, is_in_use, read, scan, scan_from};

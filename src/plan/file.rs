@@ -1,11 +1,11 @@
 //! Reads and writes plan files: bounded, atomically, through symbolic links.
 
 use super::error::PlanError;
-use crate::platform::durable;
+use crate::platform::{durable, look};
 use std::fs::File;
+use std::io;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// The size limit of a plan file.
 pub const PLAN_BYTES_MAX: u64 = 256 << 20;
@@ -46,13 +46,14 @@ pub(super) fn write_atomically(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), PlanError> {
-    durable::write_with(&resolve_links(path), content)
+    resolve_links(path)
+        .and_then(|path| durable::write_with(&path, content))
         .map_err(|cause| io_error("write", path, cause))
 }
 
 /// The target of a symbolic link; any other path as it is.
-pub(super) fn resolve_links(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+pub(super) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
+    look::real(path)
 }
 
 pub(super) fn io_error(action: &'static str, file: &Path, cause: io::Error) -> PlanError {

@@ -1,7 +1,7 @@
 //! The fields of a JSON object that belong to other programs: kept as text, each at its place among the known fields.
 //!
 //! Knows the meaning of no field. Invariant: an object that is read and written again has every foreign field at its old
-//! place, with the same bytes except for blanks between tokens and the escaping of non-ASCII text.
+//! place, with the same bytes except for blanks between tokens and the escaping of characters from U+007F on.
 
 use std::borrow::Cow;
 

@@ -4,11 +4,12 @@
 //! there are no stale locks.
 
 use super::error::PlanError;
+use super::file::io_error;
 use crate::model::shell_word;
-use crate::platform::{LockKind, Repo, file_lock};
-use std::fs;
+use crate::platform::{LockKind, Repo, file_lock, look};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The exclusive right to change one plan file, until dropped.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock.
     pub(super) fn acquire(plan_file: &Path) -> Result<Lock, PlanError> {
-        let path = lock_path(plan_file);
+        let path = lock_path(plan_file).map_err(|cause| io_error("lock", plan_file, cause))?;
         let failed = |cause| PlanError::Io {
             action: "lock",
             file: path.clone(),
@@ -76,14 +77,14 @@ struct UnignoredLock {
 }
 
 fn find_unignored_lock(plan_file: &Path) -> Option<UnignoredLock> {
-    let lock = absolute(&lock_path(plan_file));
+    let lock = absolute(&lock_path(plan_file).ok()?);
     let folder = existing_ancestor(&lock);
     let repo = Repo::find(&folder).ok()?;
     if repo.ignores(&lock).unwrap_or(true) {
         return None;
     }
     let root = repo.root();
-    let folder_real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+    let folder_real = look::real(&folder).ok()?;
     let lock_real = lock
         .strip_prefix(&folder)
         .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
@@ -95,14 +96,15 @@ fn find_unignored_lock(plan_file: &Path) -> Option<UnignoredLock> {
 }
 
 /// The lock beside the file that is rewritten: the target of a symbolic link, so that all names of a plan share one lock.
-fn lock_path(plan_file: &Path) -> PathBuf {
-    let target = match fs::read_link(plan_file) {
-        Ok(_) => fs::canonicalize(plan_file).ok(),
-        Err(_) => None,
+fn lock_path(plan_file: &Path) -> io::Result<PathBuf> {
+    let is_link = look::reachable(fs::read_link(plan_file))?.is_some();
+    let file = match is_link {
+        true => look::real(plan_file)?,
+        false => plan_file.to_owned(),
     };
-    let mut name = target.map_or_else(|| plan_file.as_os_str().to_owned(), PathBuf::into_os_string);
+    let mut name = file.into_os_string();
     name.push(".lock");
-    name.into()
+    Ok(name.into())
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -111,6 +113,9 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The nearest existing folder above `path`; that of the plan may be created later.
 fn existing_ancestor(path: &Path) -> PathBuf {
-    let found = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    let found = path
+        .ancestors()
+        .skip(1)
+        .find(|folder| look::is_folder(folder).unwrap_or(false));
     found.unwrap_or(Path::new("/")).to_owned()
 }

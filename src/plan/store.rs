@@ -19,10 +19,10 @@ use super::record::{Envelope, Signature};
 use super::sequence::{Lane, Violation};
 use super::state::Plan;
 use super::{ancestor, histories, merge, record};
-use crate::platform::{clock, durable};
+use crate::platform::{clock, durable, look};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 /// One plan file.
 #[derive(Clone, Debug)]
@@ -152,7 +152,8 @@ impl Store {
     pub fn init(&self, replace: bool) -> Result<InitOutcome, PlanError> {
         check_lock_ignored(&self.file)?;
         let folder = durable::parent(&self.file);
-        fs::create_dir_all(folder).map_err(|cause| io_error("create", folder, cause))?;
+        crate::platform::private::make_open_folders(folder)
+            .map_err(|cause| io_error("create", folder, cause))?;
         let lock = Lock::acquire(&self.file)?;
         if self.exists()? {
             if replace {
@@ -290,7 +291,9 @@ impl Store {
         let Some(mut histories) = histories::find(bytes)? else {
             return Ok(None);
         };
-        if let Some(ancestor) = ancestor::find(&self.file, &histories.sides) {
+        let ancestor = ancestor::find(&self.file, &histories.sides);
+        let failed = |cause| io_error("look for earlier versions of", &self.file, cause);
+        if let Some(ancestor) = ancestor.map_err(failed)? {
             histories.ancestor = Some(ancestor);
         }
         Ok(Some(histories))
@@ -331,7 +334,8 @@ impl Store {
             signature,
             foreign,
         };
-        durable::remove_strays(&resolve_links(&self.file))
+        resolve_links(&self.file)
+            .and_then(|file| durable::remove_strays(&file))
             .map_err(|cause| io_error("clean up beside", &self.file, cause))?;
         write_atomically(&self.file, |out| {
             let items = stream.plan.items();
@@ -399,8 +403,8 @@ fn not_found(file: &Path) -> PlanError {
 
 /// Reads the plan file. A pipe or a device is refused, because opening it could block.
 fn read_regular(path: &Path) -> Result<Vec<u8>, PlanError> {
-    let is_other = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if is_other {
+    let there = look::find(path).map_err(|cause| io_error("read", path, cause))?;
+    if there.is_some_and(|there| !there.is_file() && !there.is_dir()) {
         let cause = io::Error::other("it is not a regular file");
         return Err(io_error("read", path, cause));
     }

@@ -2,6 +2,7 @@
 //!
 //! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts.
 
+use super::look;
 use super::{fault, private, temporary};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -131,20 +132,15 @@ pub fn make_folders(folder: &Path, readers: Readers) -> io::Result<()> {
 
 /// Creates a folder and its missing parents; the folders to sync.
 fn create_missing(folder: &Path, readers: Readers) -> io::Result<Vec<PathBuf>> {
-    let named = folder
-        .ancestors()
-        .filter(|path| !path.as_os_str().is_empty());
-    let missing: Vec<&Path> = named.take_while(|path| !path.is_dir()).collect();
-    if !missing.is_empty() {
+    let missing = look::missing_folders(folder)?;
+    // A file in its place is found here.
+    if !missing.is_empty() || !look::is_folder(folder)? {
         match readers {
-            Readers::Umask => std::fs::create_dir_all(folder)?,
+            Readers::Umask => private::make_open_folders(folder)?,
             Readers::Owner => private::make_folders(folder)?,
         }
     }
-    Ok(missing
-        .into_iter()
-        .map(|path| parent(path).to_owned())
-        .collect())
+    Ok(missing.iter().map(|path| parent(path).to_owned()).collect())
 }
 
 /// Writes the content to a temporary file beside `path`, in a folder that exists, without a sync.
@@ -164,7 +160,7 @@ fn fill_temporary(
     writer.flush()?;
     drop(writer);
     if readers == Readers::Umask
-        && let Ok(there) = std::fs::symlink_metadata(path)
+        && let Some(there) = look::entry(path)?
         && there.is_file()
     {
         temporary.as_file().set_permissions(there.permissions())?;
@@ -177,11 +173,8 @@ fn fill_temporary(
 /// because the temporary file of a live writer looks the same.
 pub fn remove_strays(path: &Path) -> io::Result<()> {
     let prefix = temporary_prefix(path);
-    let entries = match std::fs::read_dir(parent(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
+    let entries = look::found(std::fs::read_dir(parent(path)))?;
+    for entry in entries.into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -194,11 +187,8 @@ pub fn remove_strays(path: &Path) -> io::Result<()> {
 
 /// Removes the temporary files of all killed writers in `folder`, which may not exist. The caller must be the only one who writes there.
 pub fn remove_all_strays(folder: &Path) -> io::Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
+    let entries = look::found(std::fs::read_dir(folder))?;
+    for entry in entries.into_iter().flatten() {
         let entry = entry?;
         if is_temporary_name(&entry.file_name().to_string_lossy()) && entry.file_type()?.is_file() {
             std::fs::remove_file(entry.path())?;

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 
 /// An error of the system, and what was being done.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,7 @@ pub fn messages(error: &dyn Error) -> Vec<String> {
     let mut messages = vec![effect.clone()];
     for cause in error.source().into_iter().flat_map(chain) {
         let message = cause.to_string();
-        if !effect.contains(&message) {
+        if !effect.contains(without_number(&message)) {
             messages.push(message.clone());
         }
         effect = message;
@@ -79,6 +80,27 @@ pub fn apart<T, E: Error + 'static>(found: Result<T, E>) -> Result<Result<T, E>,
     }
 }
 
+/// The fault of the machine that another program names at the end of a line, in the words of the C library without a locale.
+pub fn named_in(text: &str) -> Option<io::Error> {
+    let named = |errno: &Errno| {
+        let words = io::Error::from(*errno).to_string();
+        let words = format!(": {}", without_number(&words));
+        text.lines().any(|line| line.ends_with(&words))
+    };
+    FAULTS
+        .iter()
+        .map(|(errno, _)| errno)
+        .find(|errno| named(errno))
+        .map(|errno| (*errno).into())
+}
+
+/// The words of an error of the system, without `(os error 28)`.
+fn without_number(message: &str) -> &str {
+    message
+        .rsplit_once(" (os error ")
+        .map_or(message, |(words, _)| words)
+}
+
 /// The numbers of the errors of the system among the causes of `error`.
 fn numbers(error: &(dyn Error + 'static)) -> impl Iterator<Item = i32> {
     chain(error).filter_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
@@ -87,29 +109,71 @@ fn numbers(error: &(dyn Error + 'static)) -> impl Iterator<Item = i32> {
 /// `error` and its causes.
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error: &&'e (dyn Error + 'static)| {
-        error.source()
+        cause_of(error)
     })
+}
+
+/// What `source` says, but for errors that stand for another one, whose own source theirs is, or that keep it from sight.
+fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>()
+        && let Some(inner) = error.get_ref()
+    {
+        return Some(inner);
+    }
+    if let Some(shared) = error.downcast_ref::<Arc<io::Error>>() {
+        return Some(&**shared);
+    }
+    match error.downcast_ref::<csv::Error>().map(csv::Error::kind) {
+        Some(csv::ErrorKind::Io(inner)) => Some(inner),
+        _ => error.source(),
+    }
 }
 
 /// What to do; `None` for an error that is the caller's, such as a missing file.
 pub fn advice(errno: Errno) -> Option<&'static str> {
-    Some(match errno {
-        Errno::NOSPC => "free space on that disk, or choose another folder",
-        Errno::DQUOT => "free space: your quota on that disk is used up",
-        Errno::FBIG => "raise the limit on the size of files (ulimit -f)",
-        Errno::ROFS => "that file system is read-only: remount it, or choose another folder",
-        Errno::IO | Errno::STALE => "the disk or its file system has a fault: see the system's log",
-        Errno::MFILE => {
-            "raise the limit of open files (ulimit -n), or run fewer workers at once (-j)"
-        }
-        Errno::NFILE => "the system has too many open files: end other programs",
-        Errno::NOMEM => "free memory: end other programs, or run fewer workers at once (-j)",
-        Errno::AGAIN => {
-            "too many processes or too little memory: end other programs, raise the limit (ulimit -u), or run fewer workers at once (-j)"
-        }
-        _ => return None,
-    })
+    let known = FAULTS.iter().find(|(fault, _)| *fault == errno);
+    known.map(|(_, advice)| *advice)
 }
+
+const BROKEN: &str = "the disk or its file system has a fault: see the system's log";
+
+/// The faults of a machine, and what to do about each.
+const FAULTS: [(Errno, &str); 10] = [
+    (
+        Errno::NOSPC,
+        "free space on that disk, or choose another folder",
+    ),
+    (
+        Errno::DQUOT,
+        "free space: your quota on that disk is used up",
+    ),
+    (
+        Errno::FBIG,
+        "raise the limit on the size of files (ulimit -f)",
+    ),
+    (
+        Errno::ROFS,
+        "that file system is read-only: remount it, or choose another folder",
+    ),
+    (Errno::IO, BROKEN),
+    (Errno::STALE, BROKEN),
+    (
+        Errno::MFILE,
+        "raise the limit of open files (ulimit -n), or run fewer workers at once (-j)",
+    ),
+    (
+        Errno::NFILE,
+        "the system has too many open files: end other programs",
+    ),
+    (
+        Errno::NOMEM,
+        "free memory: end other programs, or run fewer workers at once (-j)",
+    ),
+    (
+        Errno::AGAIN,
+        "too many processes or too little memory: end other programs, raise the limit (ulimit -u), or run fewer workers at once (-j)",
+    ),
+];
 
 #[cfg(test)]
 mod tests {
@@ -129,6 +193,37 @@ mod tests {
             (Some(Errno::NOSPC), line.to_owned())
         );
         assert_eq!(find(&at("opening `a`")(Errno::NOENT)), None);
+    }
+
+    #[test]
+    fn a_fault_is_found_in_errors_that_do_not_name_it_as_their_source() {
+        let broken = || io::Error::from(Errno::IO);
+        for error in [
+            io::Error::other(broken()),
+            io::Error::from(csv::Error::from(broken())),
+        ] {
+            assert!(error.source().is_none());
+            assert_eq!(find(&error), Some(Errno::IO));
+        }
+        assert_eq!(find(&csv::Error::from(broken())), Some(Errno::IO));
+        assert_eq!(find(&Arc::new(broken())), Some(Errno::IO));
+    }
+
+    #[test]
+    fn a_fault_that_another_program_names_is_found_and_not_said_twice() {
+        let find_in = |text: &str| named_in(text).and_then(|error| find(&error));
+        let full = "error: unable to write file 'a': No space left on device\nfatal: stopped";
+        assert_eq!(find_in(full), Some(Errno::NOSPC));
+        assert_eq!(
+            find_in("error: patch failed: No space left on device:1"),
+            None
+        );
+        assert_eq!(
+            find_in("fatal: unable to open a: No such file or directory"),
+            None
+        );
+        let said = at("git: write error: No space left on device")(Errno::NOSPC);
+        assert_eq!(line_of(&said), "git: write error: No space left on device");
     }
 
     #[test]

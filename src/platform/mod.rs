@@ -14,6 +14,7 @@ mod output_claim;
 pub mod pace;
 pub mod private;
 pub mod process;
+pub mod program;
 pub mod root_dir;
 pub mod sandbox;
 mod temporary;

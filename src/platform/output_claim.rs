@@ -6,6 +6,7 @@
 
 use super::digest::sha256_of_bytes;
 use super::file_lock::{LockKind, take};
+use super::look;
 use crate::model::RunId;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -62,9 +63,9 @@ impl Claim {
         let folder = super::durable::parent(output);
         let mut claim = Self {
             locks: Vec::new(),
-            made: missing(folder),
+            made: look::missing_folders(folder).map_err(failed)?,
         };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        super::private::make_open_folders(folder).map_err(failed)?;
         for path in lock_paths(output).map_err(failed)? {
             match LockFile::take(&path).map_err(failed)? {
                 Ok(lock) => claim.locks.push(lock),
@@ -142,9 +143,9 @@ impl LockFile {
     /// Whether the lock file still has its name.
     fn is_current(&self) -> io::Result<bool> {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-        match std::fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            named => Ok(id(named?) == id(self.file.metadata()?)),
+        match look::entry(&self.path)? {
+            Some(named) => Ok(id(named) == id(self.file.metadata()?)),
+            None => Ok(false),
         }
     }
 
@@ -170,19 +171,12 @@ fn this_process() -> String {
     format!("process {}", std::process::id())
 }
 
-/// The folders from `folder` upwards that do not exist.
-fn missing(folder: &Path) -> Vec<PathBuf> {
-    let above = folder.ancestors();
-    let missing = above.take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-    missing.map(Path::to_owned).collect()
-}
-
 /// The lock file of `output`, whose folder exists; for a link also that of its target.
 fn lock_paths(output: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = vec![lock_path(output)?];
-    if let Ok(target) = std::fs::read_link(output) {
-        let target = std::fs::canonicalize(output)
-            .unwrap_or_else(|_| super::durable::parent(output).join(target));
+    if let Some(target) = look::reachable(std::fs::read_link(output))? {
+        let target = look::reachable(std::fs::canonicalize(output))?
+            .unwrap_or_else(|| super::durable::parent(output).join(target));
         // A link to nowhere names no file that anybody could write.
         paths.extend(lock_path(&target).ok());
     }

@@ -23,11 +23,16 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Creates a folder and its missing parents.
 pub fn make_folders(path: &Path) -> io::Result<()> {
-    let made = DirBuilder::new()
-        .mode(FOLDER_MODE)
-        .recursive(true)
-        .create(path);
-    match made {
+    make_with(DirBuilder::new().mode(FOLDER_MODE), path)
+}
+
+/// Creates a folder and its missing parents, for all users that the umask lets in.
+pub fn make_open_folders(path: &Path) -> io::Result<()> {
+    make_with(&mut DirBuilder::new(), path)
+}
+
+fn make_with(builder: &mut DirBuilder, path: &Path) -> io::Result<()> {
+    match builder.recursive(true).create(path) {
         // One that exists and can't be looked at is reported as if it were no folder.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             match std::fs::metadata(path)?.is_dir() {

@@ -2,6 +2,7 @@
 //! named by the descriptor of its folder.
 
 use super::durable::parent;
+use super::look;
 use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,7 +15,7 @@ const OPEN_DESCRIPTORS: &str = "/proc/self/fd";
 
 /// Whether [`listen`] and [`connect`] can use `path`.
 pub fn takes(path: &Path) -> bool {
-    is_short(path) || Path::new(OPEN_DESCRIPTORS).exists()
+    is_short(path) || look::is_folder(Path::new(OPEN_DESCRIPTORS)).unwrap_or(false)
 }
 
 /// Listens at `path`, which must not exist.

@@ -2,6 +2,7 @@
 
 use super::placeholders::PLACEHOLDERS;
 use crate::verdict::SchemaError;
+use std::io;
 
 /// Why a protocol was refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,19 @@ pub enum ProtocolError {
         line: usize,
         /// The template.
         name: String,
+    },
+    /// A prompt or schema file in the protocol's folder can't be read, or is not UTF-8.
+    #[error("protocol `{file}`, line {line}: template `{name}` can't be read")]
+    Unreadable {
+        /// The file or built-in.
+        file: String,
+        /// The first line that names it.
+        line: usize,
+        /// The template.
+        name: String,
+        /// The error of the file system.
+        #[source]
+        source: io::Error,
     },
     /// A prompt has an unknown placeholder.
     #[error(

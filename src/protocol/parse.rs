@@ -9,12 +9,16 @@ use crate::model::{Role, yaml_error};
 use crate::template::{Braces, Template};
 use crate::verdict::Schema;
 use serde::de::DeserializeOwned;
+use std::io;
 use std::sync::Arc;
 
 /// The source of prompt and schema texts, so that this module reads no files.
 pub trait Templates {
     /// The text of template `name`, if it exists.
-    fn text(&self, name: &str) -> Option<String>;
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn text(&self, name: &str) -> io::Result<Option<String>>;
 }
 
 impl Definition {
@@ -90,13 +94,18 @@ fn load_round(
     templates: &dyn Templates,
 ) -> Result<Round, ProtocolError> {
     let template = |name: &str| {
-        templates
-            .text(name)
-            .ok_or_else(|| ProtocolError::NoTemplate {
-                file: file.to_owned(),
-                line: find_line(text, name),
-                name: name.to_owned(),
-            })
+        let (file, line) = (file.to_owned(), find_line(text, name));
+        let name = name.to_owned();
+        match templates.text(&name) {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => Err(ProtocolError::NoTemplate { file, line, name }),
+            Err(source) => Err(ProtocolError::Unreadable {
+                file,
+                line,
+                name,
+                source,
+            }),
+        }
     };
     let schema = Schema::parse(&round.schema, &template(&round.schema)?).map_err(|source| {
         ProtocolError::Schema {
@@ -167,8 +176,8 @@ mod tests {
 
     struct Fixed;
     impl Templates for Fixed {
-        fn text(&self, name: &str) -> Option<String> {
-            (name != "missing.md").then(|| "{}".to_owned())
+        fn text(&self, name: &str) -> io::Result<Option<String>> {
+            Ok((name != "missing.md").then(|| "{}".to_owned()))
         }
     }
 

@@ -3,7 +3,7 @@
 use super::error::RunError;
 use crate::job::{AgentProtocol, Worker};
 use crate::platform::sandbox::Choice;
-use crate::platform::{Repo, Sandbox, SandboxError};
+use crate::platform::{Repo, Sandbox, SandboxError, look};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,9 +78,9 @@ pub(crate) fn protected_by_plan(repo: &Repo, plan_file: &Path) -> Result<Vec<Pat
 
 /// What workers of a CSV must not write: the repository that they are in, or else the folder that they start in.
 pub fn protected_by_csv(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    match Repo::find(folder) {
-        Ok(repo) => of_repository(&repo),
-        Err(_) => Ok(vec![folder.to_owned()]),
+    match look::reachable(Repo::find(folder))? {
+        Some(repo) => of_repository(&repo),
+        None => Ok(vec![folder.to_owned()]),
     }
 }
 
@@ -99,9 +99,11 @@ pub(crate) fn sandbox(
     protocol: Option<&Arc<dyn AgentProtocol>>,
     mut protected: Vec<PathBuf>,
     runs: &Path,
-) -> Option<Arc<Sandbox>> {
-    let confinement = worker.sandbox.as_ref()?;
+) -> Result<Option<Arc<Sandbox>>, RunError> {
+    let Some(confinement) = worker.sandbox.as_ref() else {
+        return Ok(None);
+    };
     protected.push(runs.to_owned());
     let state = protocol.map_or(Vec::new(), |protocol| protocol.state_folders(&variable));
-    Some(Arc::new(confinement.sandbox(&protected, &state)))
+    Ok(Some(Arc::new(confinement.sandbox(&protected, &state)?)))
 }

@@ -325,7 +325,7 @@ pub enum ErrorKind {
 }
 
 impl RunError {
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
@@ -381,7 +381,9 @@ impl RunError {
             | RunError::Temporary { .. }
             | RunError::Thread(_)
             | RunError::Snapshot(_) => ErrorKind::Machine,
-            RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
+            RunError::Git(
+                GitError::Run(_) | GitError::Unreadable { .. } | GitError::Failed { .. },
+            ) => ErrorKind::Machine,
             // The ledger has the work so far.
             RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
             RunError::Job(

@@ -4,7 +4,7 @@ use super::error::RunError;
 use super::slice_export::StagedJob;
 use crate::archive::{Draft, Kind, Limits};
 use crate::executor::slices::{JobFolder, SlicedJob};
-use crate::platform::{Repo, TemporaryFolder};
+use crate::platform::{Repo, TemporaryFolder, look};
 use crate::wave::Label;
 use crate::workspace;
 use std::fs;
@@ -55,7 +55,7 @@ impl StagedJob {
         let scratch = TemporaryFolder::new("mesh-bundle-");
         let scratch = scratch.map_err(RunError::io(&std::env::temp_dir()))?;
         let tree = self.tree(scratch.path())?;
-        let sliced = moved(&self.sliced, &tree, request);
+        let sliced = moved(&self.sliced, &tree, request)?;
         let mut draft = Draft::default();
         draft.add_bytes("job.json", JobFolder::at(self.path()).text(&sliced)?);
         draft.add_file(INPUT, Kind::File, &self.path().join(INPUT))?;
@@ -99,7 +99,7 @@ impl StagedJob {
             return with_git(self.path().join(folder), &self.tree, PathBuf::new());
         }
         let folder = fs::canonicalize(folder).map_err(RunError::io(folder))?;
-        let repo = Repo::find(&folder).ok();
+        let repo = look::reachable(Repo::find(&folder))?;
         let source = repo.as_ref().map_or(folder.as_path(), Repo::root);
         check_is_not_home(source)?;
         if let Some(repo) = &repo {
@@ -107,7 +107,8 @@ impl StagedJob {
             workspace::create_copy(repo, &copy)?;
             let start = folder.strip_prefix(repo.root()).unwrap_or(Path::new(""));
             // A folder that git ignores is not in the copy.
-            if copy.join(start).is_dir() {
+            let place = copy.join(start);
+            if look::is_folder(&place).map_err(RunError::io(&place))? {
                 return with_git(copy, repo.root(), start.to_owned());
             }
         }
@@ -130,16 +131,23 @@ fn check_is_not_home(tree: &Path) -> Result<(), RunError> {
 }
 
 /// The job with the paths that it has in the bundle.
-fn moved(sliced: &SlicedJob, tree: &Tree, request: &BundleRequest<'_>) -> SlicedJob {
+fn moved(
+    sliced: &SlicedJob,
+    tree: &Tree,
+    request: &BundleRequest<'_>,
+) -> Result<SlicedJob, RunError> {
     let mut sliced = sliced.clone();
     let worker = &mut sliced.job.worker;
     worker.folder = Path::new(WORKSPACE).join(&tree.start);
     let below = worker.program.strip_prefix(&tree.source).ok();
-    let packed = below.filter(|below| tree.root.join(below).exists());
     if worker.program == request.own_program {
         worker.program = PathBuf::from(PROGRAM);
-    } else if let Some(below) = packed {
-        worker.program = Path::new(WORKSPACE).join(below);
+    } else if let Some(below) = below {
+        let packed = tree.root.join(below);
+        let there = look::reach(&packed).map_err(RunError::io(&packed))?;
+        if there.is_some() {
+            worker.program = Path::new(WORKSPACE).join(below);
+        }
     }
-    sliced
+    Ok(sliced)
 }

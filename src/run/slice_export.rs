@@ -11,7 +11,7 @@ use crate::job::{
 };
 use crate::model::{JobId, RunId, WaveNo};
 use crate::platform::sandbox::Choice;
-use crate::platform::{Readers, Repo, TemporaryFolder, private, sha256_of_file};
+use crate::platform::{Readers, Repo, TemporaryFolder, look, private, sha256_of_file};
 use crate::table::{ReadOptions, Reader};
 use crate::wave::{Call, Label};
 use crate::{job, workspace};
@@ -84,10 +84,8 @@ impl ExportRequest<'_> {
             (None, None) => (self.folder.to_owned(), self.folder.to_owned()),
             (None, Some(label)) => {
                 let repo = Repo::find(self.folder)?;
-                if repo
-                    .entries_at(&label.base_sha, &[Path::new(WORKSPACE)])
-                    .is_err()
-                {
+                let entries = repo.entries_at(&label.base_sha, &[Path::new(WORKSPACE)]);
+                if look::reachable(entries)?.is_none() {
                     return Err(RunError::OtherRepository {
                         root: repo.root().to_owned(),
                         commit: label.base_sha.clone(),

@@ -12,7 +12,7 @@ use crate::job::{
 };
 use crate::model::{Event, SliceFinished};
 use crate::platform::sandbox::Choice;
-use crate::platform::{private, process, sha256_of_bytes};
+use crate::platform::{look, private, process, sha256_of_bytes};
 use crate::verdict::prose;
 use crate::wave::Label;
 use crate::{adapter, job};
@@ -177,26 +177,22 @@ impl SliceRun {
 /// The label of the wave, if it is one of a run.
 fn label_of(folder: &JobFolder) -> Result<Option<Value>, RunError> {
     let path = folder.slices().join(Label::FILE_NAME);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        bytes => {
-            let label = serde_json::from_slice(&bytes.map_err(RunError::io(&path))?);
-            label.map_err(|error| RunError::io(&path)(error.into()))
-        }
-    }
+    let found = look::found(fs::read(&path)).map_err(RunError::io(&path))?;
+    let label = found
+        .map(|bytes| serde_json::from_slice(&bytes))
+        .transpose();
+    label.map_err(|error| RunError::io(&path)(error.into()))
 }
 
 /// The rows of a slice that are not to be run.
 fn skipped(folder: &JobFolder, number: u64) -> Result<Rows, RunError> {
     let path = folder.skipped_file(number);
-    match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Rows::of_numbers([])),
-        text => {
-            let text = text.map_err(RunError::io(&path))?;
-            let rows = text.trim().parse();
-            rows.map_err(|error| RunError::io(&path)(io::Error::other(error)))
-        }
-    }
+    let found = look::found(fs::read_to_string(&path)).map_err(RunError::io(&path))?;
+    let Some(text) = found else {
+        return Ok(Rows::of_numbers([]));
+    };
+    let rows = text.trim().parse();
+    rows.map_err(|error| RunError::io(&path)(io::Error::other(error)))
 }
 
 /// Confines the workers on this host as the job asks; returns what to tell if that can't be done.
@@ -208,7 +204,7 @@ fn confine(job: &mut Settings, folder: &JobFolder) -> Result<Option<String>, Run
     let (confinement, note) = Choice::Auto.decide(&protected, &asked.writable)?;
     job.worker.sandbox = confinement;
     let protocol = job.agent_protocol.as_ref();
-    job.sandbox = confinement::sandbox(&job.worker, protocol, protected, folder.path());
+    job.sandbox = confinement::sandbox(&job.worker, protocol, protected, folder.path())?;
     Ok(note)
 }
 
@@ -225,7 +221,8 @@ fn scratch(place: &Path, name: &SliceName) -> Result<PathBuf, RunError> {
 
 /// The path without links; the last part need not exist.
 pub(super) fn whole(path: &Path) -> Result<PathBuf, RunError> {
-    if let Ok(whole) = fs::canonicalize(path) {
+    let whole = look::reachable(fs::canonicalize(path)).map_err(RunError::io(path))?;
+    if let Some(whole) = whole {
         return Ok(whole);
     }
     let parent = crate::platform::parent(path);

@@ -4,9 +4,9 @@ use super::error::RunError;
 use super::slice_run::{make_own_folder, whole};
 use crate::archive::{ArchiveError, Limits, unpack_bundle};
 use crate::executor::slices::{JobFolder, SliceError};
-use crate::platform::{LockKind, file_lock, parent, private, sha256_of_bytes};
+use crate::platform::{LockKind, file_lock, look, parent, private, sha256_of_bytes};
 use crate::workspace;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,12 +49,12 @@ impl UnpackedJob {
         };
         let into = unpacked.folder.path();
         // Workers that a killed process left may still write there; they are ended before any row runs.
-        if fs::symlink_metadata(into).is_ok() {
+        if look::is_taken(into).map_err(RunError::io(into))? {
             workspace::remove(into).map_err(RunError::io(into))?;
         }
         private::make_folders(into).map_err(RunError::io(into))?;
         unpack_bundle(bundle, limits, into, is_stopped)?;
-        if JobFolder::open(into).is_err() {
+        if look::reachable(JobFolder::open(into))?.is_none() {
             let why = "it has no job.json";
             return Err(ArchiveError::NotOfAWave(bundle.to_owned(), why).into());
         }

@@ -7,6 +7,7 @@
 use super::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// The most comparisons of two globs; long ones count more. Beyond them, globs whose prefixes and suffixes agree count as
 /// meeting. Reached only by hundreds of concurrent tasks whose globs have wild cards at both ends, such as `*/a/**`.
@@ -20,7 +21,7 @@ type Sorted = BTreeMap<Vec<u8>, Vec<usize>>;
 /// Many globs, to compare at once.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    patterns: Vec<Pattern>,
+    patterns: Vec<Arc<Pattern>>,
     by_prefix: Sorted,
     /// The suffixes are spelled backwards.
     by_suffix: Sorted,
@@ -30,7 +31,7 @@ pub struct Index {
 
 impl Index {
     /// Adds globs.
-    pub fn add(&mut self, patterns: Vec<Pattern>) {
+    pub fn add(&mut self, patterns: Vec<Arc<Pattern>>) {
         for pattern in patterns {
             let place = self.patterns.len();
             let prefix = pattern.prefix().to_vec();

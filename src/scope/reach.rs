@@ -3,17 +3,18 @@
 use super::globs::{ScopeError, compile, literal};
 use super::index::Index;
 use super::pattern::Pattern;
+use std::sync::Arc;
 
 /// A scope in the form in which two of them can be compared.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    pub(super) patterns: Vec<Pattern>,
+    pub(super) patterns: Vec<Arc<Pattern>>,
 }
 
 impl Reach {
     /// Reads `globs`; refuses what [`Scope::new`] refuses.
     pub fn new(globs: &[String]) -> Result<Self, ScopeError> {
-        let pattern = |glob: &String| Ok(Pattern::new(&compile(glob)?));
+        let pattern = |glob: &String| Ok(Arc::new(Pattern::new(&compile(glob)?)));
         let patterns = globs.iter().map(pattern).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
     }
@@ -22,7 +23,7 @@ impl Reach {
     pub fn of_path(path: &str) -> Result<Self, ScopeError> {
         let pattern = Pattern::new(&literal(path)?);
         Ok(Self {
-            patterns: vec![pattern],
+            patterns: vec![Arc::new(pattern)],
         })
     }
 

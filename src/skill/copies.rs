@@ -2,6 +2,7 @@
 
 use super::text::{FILES, is_as_written, text};
 use crate::platform;
+use crate::platform::look;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -119,11 +120,10 @@ pub fn copies(agent: Agent, level: Level, root: &Path) -> io::Result<Vec<Copy>> 
 }
 
 fn state(path: &Path, file: &str) -> io::Result<State> {
-    let found = match std::fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Missing),
-        Err(error) => return Err(error),
+    let Some(bytes) = look::found(std::fs::read(path))? else {
+        return Ok(State::Missing);
     };
+    let found = String::from_utf8_lossy(&bytes).into_owned();
     Ok(match () {
         () if found == text(file) => State::Current,
         () if is_as_written(&found) => State::Outdated(found),

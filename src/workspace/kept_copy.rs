@@ -14,7 +14,7 @@ use super::file_copy::{
 };
 use super::git_view::{self, GitView};
 use super::shared_tree::{Copied, list_present};
-use crate::platform::{Repo, durable, private};
+use crate::platform::{Repo, durable, look, private};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -40,7 +40,8 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
 fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
     let failed = || SnapshotError::copy(target);
     let index_path = index_path(target);
-    let index = Index::read(&index_path, repo.root()).filter(|_| target.is_dir());
+    let is_there = look::is_folder(target).map_err(failed())?;
+    let index = Index::read(&index_path, repo.root()).filter(|_| is_there);
     if index.is_none() {
         remove_tree(target).map_err(failed())?;
     }

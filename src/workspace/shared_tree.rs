@@ -5,7 +5,7 @@
 
 use super::error::SnapshotError;
 use super::file_copy::{FileStamp, copy_file, is_absent, list_folders, remove_tree};
-use crate::platform::{fault, private};
+use crate::platform::{fault, look, private};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -82,14 +82,15 @@ pub(super) fn list_present(
     let stamped: Vec<_> = stamped.collect::<Result<_, SnapshotError>>()?;
     let files = stamped.into_iter().flatten();
     let files: Vec<_> = files.filter(|(_, stamp)| stamp.is_copied()).collect();
-    let is_folder = |folder: &PathBuf| {
-        fs::symlink_metadata(source.join(folder)).is_ok_and(|found| found.is_dir())
+    let is_folder = |folder: &PathBuf| -> Result<bool, SnapshotError> {
+        let found = look::entry(&source.join(folder)).map_err(SnapshotError::copy(folder))?;
+        Ok(found.is_some_and(|found| found.is_dir()))
     };
     let folders = list_folders(files.iter().map(|(path, _)| path.as_path()));
     let folders: BTreeMap<PathBuf, bool> = folders
         .into_iter()
-        .map(|folder| (folder.clone(), is_folder(&folder)))
-        .collect();
+        .map(|folder| Ok((folder.clone(), is_folder(&folder)?)))
+        .collect::<Result<_, SnapshotError>>()?;
     let is_in_tree = |path: &Path| {
         let above = path.ancestors().skip(1);
         let mut above = above.filter(|folder| !folder.as_os_str().is_empty());

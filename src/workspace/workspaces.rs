@@ -120,7 +120,8 @@ impl Workspaces {
 
     fn lease_at(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
         // Somebody may have removed them.
-        self.workspaces.retain(|one| one.path.is_dir());
+        self.workspaces
+            .retain(|one| crate::platform::look::is_folder(&one.path).unwrap_or(false));
         if self.settings.is_none() {
             self.settings = Some(git_view::read_settings(repo)?);
         }

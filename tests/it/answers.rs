@@ -213,6 +213,24 @@ fn a_refused_file_does_not_block_the_other_waves() {
 }
 
 #[test]
+fn a_file_that_the_machine_can_not_read_is_not_a_refused_one() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next("--run-id R");
+    let wave = &waves(&first)[0];
+    bench.work_wave(wave);
+    let out = path(&wave["output_csv_path"]);
+    let text = read_file(&out);
+    std::fs::remove_file(&out).expect("it was there");
+    // Reading at its beginning is an input/output error.
+    std::os::unix::fs::symlink("/proc/self/mem", &out).expect("a link");
+    let said = bench.mesh("collect R --wave 1").exits(3);
+    said.err_has("Input/output error");
+    std::fs::remove_file(&out).expect("it was there");
+    std::fs::write(&out, text).expect("written");
+    bench.mesh("collect R --wave 1").exits(0);
+}
+
+#[test]
 fn the_folder_of_another_wave_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");

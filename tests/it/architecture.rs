@@ -497,7 +497,7 @@ fn a_run_makes_files_only_for_their_owner() {
         "fs::write",
         "fs::copy",
         "fs::create_dir",
-        "fs::create_dir_all",
+        "make_open_folders",
         "File::create",
         "File::create_new",
         "OpenOptions::new",

@@ -119,6 +119,17 @@ fn secrets_are_removed_and_the_audit_knows() {
 }
 
 #[test]
+fn an_archive_that_the_machine_can_not_read_is_not_a_run_that_is_missing() {
+    let bench = Bench::new(&[Task::new("a")]);
+    std::os::unix::fs::symlink("/proc/self/mem", bench.path("out.tar.zst")).expect("a link");
+    for command in ["audit out.tar.zst", "inspect out.tar.zst"] {
+        let said = bench.mesh(command).exits(3);
+        said.err_has("out.tar.zst");
+        said.err_has("Input/output error");
+    }
+}
+
+#[test]
 fn an_archive_with_a_wrong_member_is_not_used() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("").exits(0);

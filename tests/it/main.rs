@@ -1,5 +1,10 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "in a test, what can't be looked at fails it"
+)]
+
 mod agents;
 mod answers;
 mod architecture;

@@ -27,7 +27,7 @@ pub fn unpack_bundle(
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<BundleManifest, ArchiveError> {
     let file = File::open(path).map_err(ArchiveError::read(path))?;
-    if !is_archive(path) {
+    if !is_archive(path).map_err(ArchiveError::read(path))? {
         return Err(ArchiveError::NoBundle(path.to_owned()));
     }
     let mut unpacking = Unpacking {

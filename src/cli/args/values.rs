@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::model::RunId;
+use crate::platform::look;
 use crate::run::{RunError, RunFolder};
 use crate::table;
 use crate::table::delimiter;
@@ -231,7 +232,8 @@ impl OneRun {
     /// The folder of the run, which may be given itself, also one from another machine.
     pub fn path(&self, context: &Context) -> Result<PathBuf, RunError> {
         let given = context.folder.join(&self.run);
-        match given.is_dir() {
+        let there = look::reach(&given).map_err(RunError::io(&given))?;
+        match there.is_some_and(|there| there.is_dir()) {
             true => Ok(given),
             false => Ok(self.find(context)?.path().to_owned()),
         }

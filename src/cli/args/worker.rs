@@ -9,7 +9,7 @@ use crate::job::{
     Backoff, Bounds, Budget, ExecutorChoice, RATE_LIMIT_WAIT_MAX_SECONDS, SlurmOptions,
 };
 use crate::platform::sandbox::Choice as Sandboxing;
-use crate::run::{RunError, SandboxRequest, TaskBudget};
+use crate::run::{SandboxRequest, TaskBudget};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -166,7 +166,7 @@ impl ExecutorArgs {
         if self.executor == ExecutorKind::Local {
             return Ok(ExecutorChoice::Local);
         }
-        slurm::find().map_err(|error| RunError::Job(error.into()))?;
+        slurm::find()?;
         Ok(ExecutorChoice::Slurm(SlurmOptions {
             array_max: self.slurm_array_max,
             rows_per_task: self.rows_per_task,

@@ -3,6 +3,7 @@
 use crate::cli::args::InspectArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::files_in_use::refuse_existing;
 use crate::model::shell_word;
 use crate::platform;
 use crate::report;
@@ -103,9 +104,7 @@ pub fn write(
     context: &Context,
 ) -> Result<(), CliError> {
     let path = context.folder.join(file.path());
-    if !force && std::fs::symlink_metadata(&path).is_ok() {
-        return Err(CliError::FileExists(path));
-    }
+    refuse_existing(&path, force)?;
     let Source::Run(run) = source else {
         return Err(CliError::FileOfTable {
             path: PathBuf::from(given),

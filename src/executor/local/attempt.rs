@@ -120,7 +120,9 @@ fn leaked(leader: Pid) -> Vec<Leaked> {
     if !process::has_survivors(leader) {
         return Vec::new();
     }
+    // They are only named; one that can't be seen is not ended either.
     let members = process::all()
+        .unwrap_or_default()
         .into_iter()
         .filter(|process| process.group == process::number(leader));
     members

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::collections::HashSet;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -101,22 +102,29 @@ impl fmt::Display for Doubt {
 /// is urgent), KILL. Returns when it has ended; passes over a job without a registry, or with one of another boot.
 ///
 /// The caller must hold the run's lock: the workers of a running `mesh` look the same.
-pub(crate) fn end(jobs: &[(PathBuf, &JobId)], grace: Duration, stop: &Stop) -> SweepReport {
-    let registries = jobs
-        .iter()
-        .filter_map(|(path, job)| Some((RegistryFile::read(path)?, *job)));
-    let registries: Vec<(RegistryFile, &JobId)> = registries.collect();
+///
+/// # Errors
+/// A registry or the processes can't be read: what is recorded may still run.
+pub(crate) fn end(
+    jobs: &[(PathBuf, &JobId)],
+    grace: Duration,
+    stop: &Stop,
+) -> io::Result<SweepReport> {
+    let mut registries: Vec<(RegistryFile, &JobId)> = Vec::new();
+    for (path, job) in jobs {
+        registries.extend(RegistryFile::read(path)?.map(|registry| (registry, *job)));
+    }
     let mut swept = SweepReport::default();
     if !cfg!(target_os = "linux") {
         let registries = registries.into_iter();
         swept.left = registries
             .flat_map(|(registry, _)| find_unproven(registry))
             .collect();
-        return swept;
+        return Ok(swept);
     }
     // A worker that was sent TERM may have started another process meanwhile, in its group or in a new one.
     for _ in 0..LOOKS_MAX {
-        let all = process::all();
+        let all = process::all()?;
         let mut unproven = Vec::new();
         let found = registries
             .iter()
@@ -124,14 +132,14 @@ pub(crate) fn end(jobs: &[(PathBuf, &JobId)], grace: Duration, stop: &Stop) -> S
         let is_left = |target: &Target| swept.left.iter().any(|(one, _)| one.pid == target.group);
         let targets: Vec<Target> = found.filter(|target| !is_left(target)).collect();
         let is_last = targets.is_empty();
-        end_targets(targets, grace, stop, &mut swept);
+        end_targets(targets, grace, stop, &mut swept)?;
         if is_last {
             swept.left.extend(unproven);
             break;
         }
     }
-    swept.settle(&process::all());
-    swept
+    swept.settle(&process::all()?);
+    Ok(swept)
 }
 
 impl SweepReport {
@@ -319,7 +327,12 @@ impl Target {
 }
 
 /// Ends `targets`: TERM, then KILL, until they are empty or killing has timed out.
-fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &mut SweepReport) {
+fn end_targets(
+    mut targets: Vec<Target>,
+    grace: Duration,
+    stop: &Stop,
+    swept: &mut SweepReport,
+) -> io::Result<()> {
     let begun = Instant::now();
     let mut killing: Option<Instant> = None;
     while !targets.is_empty() {
@@ -327,7 +340,7 @@ fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &m
             killing.get_or_insert_with(Instant::now);
         }
         let has_timed_out = killing.is_some_and(|since| since.elapsed() >= KILL_TIMEOUT);
-        let all = process::all();
+        let all = process::all()?;
         targets.retain_mut(|target| {
             let members = target.members(&all);
             let orphan = || target.orphan.clone();
@@ -347,6 +360,7 @@ fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &m
             std::thread::sleep(PAUSE);
         }
     }
+    Ok(())
 }
 
 fn identity(process: &Process) -> Identity {

@@ -8,7 +8,7 @@
 use super::pool_event::{OpenAttempt, PoolEvent};
 use crate::job::{Failure, ResultCheck, hide_in_object};
 use crate::model::{ReportToken, RowId};
-use crate::platform::{TemporaryFolder, threads, unix_socket};
+use crate::platform::{TemporaryFolder, look, threads, unix_socket};
 use crate::redact::Redactor;
 use crate::verdict::{Object, extract};
 use crossbeam_channel::{Sender, bounded};
@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long a connection may take to send its line, so that a silent one can't hold a thread forever.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait after a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a worker sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,10 +81,7 @@ impl Hub {
         redactor: Redactor,
     ) -> io::Result<Self> {
         let (path, elsewhere) = socket_path(folder)?;
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        look::found(std::fs::remove_file(&path))?;
         let listener = unix_socket::listen(&path)?;
         // The folder is private already: no other user can connect in between.
         crate::platform::close(&path)?;
@@ -161,6 +160,8 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(connection) = connection.map(Arc::new) else {
+            // No descriptor is left: one comes back when a worker ends.
+            std::thread::sleep(ACCEPT_PAUSE);
             continue;
         };
         let (theirs, state) = (Arc::clone(&connection), Arc::clone(shared));

@@ -46,7 +46,7 @@ pub fn run(
     .map_err(JobError::Scratch)?;
     let launcher = Launcher::new(settings, survey.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
-    end_orphans(&[settings], stop, observer);
+    end_orphans(&[settings], stop, observer)?;
     let registry =
         WorkerRegistry::begin(&registry_of(settings), slots).map_err(JobError::Scratch)?;
     let limits = shared_limits(settings, state);
@@ -93,13 +93,21 @@ fn registry_of(settings: &Settings) -> PathBuf {
 }
 
 /// Ends what a killed `mesh` left running of `jobs`, all at once, and reports it.
-pub(crate) fn end_orphans(jobs: &[&Settings], stop: &Stop, observer: &mut dyn Observer) {
+///
+/// # Errors
+/// The record of its workers can't be read: they may still run.
+pub(crate) fn end_orphans(
+    jobs: &[&Settings],
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<(), JobError> {
     let grace = jobs.iter().map(|settings| settings.bounds.grace_seconds);
     let grace = Duration::from_secs(grace.max().unwrap_or_default());
     let jobs = jobs
         .iter()
         .map(|settings| (registry_of(settings), &settings.job_id));
     let swept = orphan_reaper::end(&jobs.collect::<Vec<_>>(), grace, stop);
+    let swept = swept.map_err(JobError::Scratch)?;
     for orphan in &swept.ended {
         observer.warn(&format!("ended an orphan of a killed mesh: {orphan}"));
     }
@@ -108,6 +116,7 @@ pub(crate) fn end_orphans(jobs: &[&Settings], stop: &Stop, observer: &mut dyn Ob
             "an orphan of a killed mesh may still be running: {orphan}; left alone: {doubt}"
         ));
     }
+    Ok(())
 }
 
 /// The limits that the jobs of the run share; a job alone has its own.

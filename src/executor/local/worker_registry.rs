@@ -4,7 +4,7 @@
 //! is in the system's memory, and a power failure ends the workers as well.
 
 use crate::model::{ReportToken, RowId};
-use crate::platform::process;
+use crate::platform::{look, process};
 use rustix::process::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,7 +29,7 @@ impl WorkerRegistry {
     pub fn begin(path: &Path, slots: usize) -> io::Result<Self> {
         let file = crate::platform::create(path)?;
         let session = process::own().map_or(0, |own| own.session);
-        let head = record_bytes(format_args!("{FORMAT} {session} {}", process::system()));
+        let head = record_bytes(format_args!("{FORMAT} {session} {}", process::system()?));
         let mut content = head.to_vec();
         // Reserves disk space for every record: later writes can't fail for lack of it.
         content.resize(RECORD_BYTES * (slots + 1), b' ');
@@ -102,17 +102,23 @@ pub(crate) struct RecordedWorker {
 
 impl RegistryFile {
     /// Reads the file; `None` if there is none, or it is of another system or boot. Skips invalid records.
-    pub fn read(path: &Path) -> Option<Self> {
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        let Some(file) = look::found(File::open(path))? else {
+            return Ok(None);
+        };
         let mut bytes = Vec::new();
         let bytes_max = (RECORD_BYTES * RECORDS_MAX) as u64;
-        let file = File::open(path).ok()?;
-        file.take(bytes_max).read_to_end(&mut bytes).ok()?;
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(Self::parse(&bytes, &process::system()?))
+    }
+
+    fn parse(bytes: &[u8], system: &str) -> Option<Self> {
         let mut records = bytes.chunks_exact(RECORD_BYTES);
         let head = String::from_utf8_lossy(records.next()?);
         let mut words = head.split_ascii_whitespace();
         let is_ours = words.next() == Some(FORMAT);
         let session = words.next()?.parse().ok()?;
-        let is_here = words.next() == Some(process::system().as_str());
+        let is_here = words.next() == Some(system);
         (is_ours && is_here).then(|| Self {
             session,
             workers: records.filter_map(RecordedWorker::parse).collect(),

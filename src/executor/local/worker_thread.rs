@@ -12,7 +12,7 @@ use crate::job::{
     judge_unstarted,
 };
 use crate::model::{Fault, Session, Usage};
-use crate::platform::clock;
+use crate::platform::{clock, look, machine_fault};
 use crate::redact::Redactor;
 use crate::refusal::{Refusal, log_in_advice};
 use crossbeam_channel::{Receiver, Sender};
@@ -79,7 +79,7 @@ impl WorkerThread<'_> {
         let worker = self.settings.worker_of(task.row.index);
         let limits = self.settings.limits_of(task.row.index);
         let ended = match worker.worker.is_in_process() {
-            true => Ok((Ended::in_process(), None)),
+            true => Ok((Ended::in_process(), Ok(None))),
             false => self.run_process(&task, &limits, entry),
         };
         let report = self.hub.close(&task.token);
@@ -106,7 +106,15 @@ impl WorkerThread<'_> {
                     _ => printout.redacted(ended),
                 };
                 let shown = clean.as_ref().unwrap_or(ended);
-                let outcome = judge(shown, &reading, report, file.as_deref(), &rules);
+                let is_awaited =
+                    report.is_none() && ended.cause == Cause::Exited && ended.code == Some(0);
+                let outcome = match file {
+                    Err(error) if is_awaited => judge_unstarted(error),
+                    file => {
+                        let file = file.as_ref().ok().and_then(Option::as_deref);
+                        judge(shown, &reading, report, file, &rules)
+                    }
+                };
                 let end = match outcome {
                     Outcome::Result(..) => LogEnd::Completed,
                     Outcome::Failed(..) | Outcome::Unavailable(..) => LogEnd::Failed,
@@ -151,7 +159,7 @@ impl WorkerThread<'_> {
         task: &Task,
         limits: &Limits,
         entry: &mut RegistryEntry<'_>,
-    ) -> io::Result<(Ended, Option<Vec<u8>>)> {
+    ) -> io::Result<(Ended, io::Result<Option<Vec<u8>>>)> {
         let launch = self.launcher.launch(task)?;
         entry.prepare();
         let ended = attempt::run(
@@ -270,17 +278,23 @@ fn continued_session(reading: &Reading<'_>, before: Option<Session>) -> Option<S
 
 /// Reads and removes the result file, if the worker wrote one. Reads one byte more than the bound, so that the judge sees
 /// the excess.
-fn take_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
+fn take_result_file(path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
     let file = match open_file(path) {
         // The usual case; removing nothing would cost as much as opening.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file,
     };
     remove(path);
+    // What the worker made of it may be no file at all.
+    let Some(file) = look::reachable(file)? else {
+        return Ok(None);
+    };
     let mut bytes = Vec::new();
-    let bounded = &mut file.ok()?.take((bytes_max as u64).saturating_add(1));
-    bounded.read_to_end(&mut bytes).ok()?;
-    (!bytes.trim_ascii().is_empty()).then_some(bytes)
+    let mut bounded = file.take((bytes_max as u64).saturating_add(1));
+    bounded
+        .read_to_end(&mut bytes)
+        .map_err(machine_fault::at("reading the file of its result"))?;
+    Ok((!bytes.trim_ascii().is_empty()).then_some(bytes))
 }
 
 /// Opens a regular file only: a link could lead anywhere, and a pipe would block.

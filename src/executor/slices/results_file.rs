@@ -9,9 +9,9 @@ use super::slicing::SliceName;
 use crate::job::{Journal, State};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::model::{Event, WaveNo};
-use crate::platform::{options, parent, sync_folder};
+use crate::platform::{look, options, parent, sync_folder};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 /// The beginning of each first line, which may be torn.
@@ -33,13 +33,12 @@ impl Claimed {
         mark: JobMark,
     ) -> Result<Self, SliceError> {
         let io = SliceError::io(path);
-        match fs::metadata(path) {
-            Ok(_) => check_own(path, slice, &mark)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match look::find(path).map_err(&io)?.is_some() {
+            true => check_own(path, slice, &mark)?,
+            false => {
                 let made = options().append(true).create(true).open(path);
                 made.and_then(|_| sync_folder(parent(path))).map_err(&io)?;
             }
-            Err(error) => return Err(io(error)),
         }
         let mut state = State::new(wave);
         let mut generation = 1;

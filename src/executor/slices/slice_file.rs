@@ -15,7 +15,7 @@ use super::slicing::SliceName;
 use crate::job::{Counts, Journal, State};
 use crate::ledger::{Ledger, LedgerError, Lines};
 use crate::model::{Event, JobId, SliceTaken, WaveNo};
-use crate::platform::{Readers, clock, durable, private, process};
+use crate::platform::{Readers, clock, durable, look, private, process};
 use crate::{ledger, platform};
 use serde_json::Value;
 use std::fs::File;
@@ -96,12 +96,7 @@ impl SliceFile {
 
 /// What is in a folder, which may be missing.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SliceError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(SliceError::io(folder))?,
-    };
-    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-    paths.map_err(SliceError::io(folder))
+    look::list(folder).map_err(SliceError::io(folder))
 }
 
 /// The claim of a process on a slice.
@@ -286,9 +281,12 @@ impl Journal for SliceJournal {
 
     fn sync(&mut self) -> Result<(), LedgerError> {
         self.ledger.sync()?;
-        match &self.successor {
-            Some(successor) if successor.exists() => Err(LedgerError::TakenOver(successor.clone())),
-            _ => Ok(()),
+        let Some(successor) = &self.successor else {
+            return Ok(());
+        };
+        match look::is_taken(successor).map_err(ledger::unreadable(successor))? {
+            true => Err(LedgerError::TakenOver(successor.clone())),
+            false => Ok(()),
         }
     }
 

@@ -3,8 +3,9 @@
 use super::error::SlurmError;
 use super::slice_queue;
 use super::tasks::Tasks;
-use crate::job::SlurmOptions;
+use crate::job::{JobError, SlurmOptions};
 use crate::model::{one_line, shell_word};
+use crate::platform::program;
 use std::path::{Path, PathBuf};
 
 /// The programs that are needed.
@@ -13,10 +14,19 @@ const PROGRAMS: [&str; 4] = ["sbatch", "squeue", "scancel", "scontrol"];
 /// Checks that the programs of Slurm are there.
 ///
 /// # Errors
-/// [`SlurmError::NoProgram`].
-pub fn find() -> Result<(), SlurmError> {
-    let missing = PROGRAMS.iter().find(|name| which::which(name).is_err());
-    missing.map_or(Ok(()), |name| Err(SlurmError::NoProgram(name)))
+/// [`SlurmError::NoProgram`], or a fault of the machine.
+pub fn find() -> Result<(), JobError> {
+    for name in PROGRAMS {
+        let found = program::find(name, Path::new("."));
+        let failed = |source| JobError::ProgramUnknown {
+            name: name.into(),
+            source,
+        };
+        if found.map_err(failed)?.is_none() {
+            return Err(SlurmError::NoProgram(name).into());
+        }
+    }
+    Ok(())
 }
 
 /// How many tasks an array may have, by the option and the controller.

@@ -4,7 +4,7 @@ use crate::executor::slices::{JobFolder, SliceError, SlicedJob, Slicing};
 use crate::job::{
     Budget, ExecutorChoice, Halt, JobError, Rows, Settings, SlurmOptions, State, Status, Survey,
 };
-use crate::platform::{durable, private};
+use crate::platform::{durable, look, private};
 use std::collections::BTreeMap;
 
 /// The folder of the job, and what Slurm calls its arrays.
@@ -19,10 +19,10 @@ pub(super) struct ArrayFolder {
 impl ArrayFolder {
     /// The newest folder of the job; `None` if there is none yet.
     pub fn newest(settings: &Settings) -> Result<Option<Self>, JobError> {
-        let numbers = (1..).take_while(|number| at(settings, *number).job_file().is_file());
-        let Some(number) = numbers.last() else {
+        let number = last_number(settings)?;
+        if number == 0 {
             return Ok(None);
-        };
+        }
         let folder = at(settings, number);
         Ok(Some(Self {
             sliced: folder.read().map_err(JobError::from)?,
@@ -41,8 +41,7 @@ impl ArrayFolder {
         slices_max: u64,
         state: &State,
     ) -> Result<Self, JobError> {
-        let number = (1..).find(|number| !at(settings, *number).job_file().is_file());
-        let number = number.unwrap_or(1);
+        let number = last_number(settings)? + 1;
         let folder = at(settings, number);
         let logs = folder.path().join("logs");
         private::make_folders(&logs).map_err(JobError::Scratch)?;
@@ -123,6 +122,15 @@ pub(super) fn pending(settings: &Settings, survey: &Survey, state: &State) -> Ro
             }))
         }
     }
+}
+
+/// The number of the newest folder; 0 if there is none yet.
+fn last_number(settings: &Settings) -> Result<u32, JobError> {
+    let mut last = 0;
+    while look::is_file(&at(settings, last + 1).job_file()).map_err(JobError::Scratch)? {
+        last += 1;
+    }
+    Ok(last)
 }
 
 fn at(settings: &Settings, number: u32) -> JobFolder {

@@ -16,7 +16,7 @@ use crate::job::{
     Capacity, JobError, JobStatus, Journal, Observer, Progress, Rows, Settings, SharedLimits,
     SlurmOptions, State, Stop, Survey, Urgency,
 };
-use crate::platform::pace;
+use crate::platform::{look, pace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -248,7 +248,7 @@ impl SlurmRun<'_> {
         self.read(follow)?;
         if let Some(probe) = &tasks.probe
             && !probe.is_active()
-            && !self.seen_by_nodes().exists()
+            && !look::is_taken(&self.seen_by_nodes()).map_err(JobError::Scratch)?
         {
             follow.fault = Some(format!(
                 "node {} does not see {}: runs must be on a file system that all nodes share (MESH_HOME, --artifacts DIR)",
@@ -340,7 +340,7 @@ impl SlurmRun<'_> {
         let array = &follow.array;
         let mut submission = self.submission(array, &next);
         let seen = self.seen_by_nodes();
-        if !follow.is_submitted && !seen.exists() {
+        if !follow.is_submitted && !look::is_taken(&seen).map_err(JobError::Scratch)? {
             submission.after = Some(submission.submit_probe(self.options, &seen)?);
         }
         if let Err(error) = submission.submit(self.options) {

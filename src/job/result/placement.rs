@@ -4,7 +4,7 @@
 //! its run does not know. An unknown file in place of an output was edited and is kept beside the new one. If the run
 //! never wrote there, the file belongs to someone else: it stays, and the output gets another name.
 
-use crate::platform::{sha256_of_bytes, sha256_of_file};
+use crate::platform::{look, sha256_of_bytes, sha256_of_file};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::Metadata;
 use std::io;
@@ -62,7 +62,7 @@ pub fn place<E: From<io::Error>>(
     for _ in 0..TRIES {
         let found = look(path, placement.known)?;
         let target = match found {
-            Found::Foreign => free_name(placement.other),
+            Found::Foreign => free_name(placement.other)?,
             _ => path.to_owned(),
         };
         announce(&target)?;
@@ -77,7 +77,7 @@ pub fn place<E: From<io::Error>>(
         };
         let renamed = match stamp {
             // The file may have been moved instead of linked.
-            Some(stamp) if is_still(path, stamp) => staged.persist(&target),
+            Some(stamp) if is_still(path, stamp)? => staged.persist(&target),
             Some(_) if edited.is_none() => continue,
             _ => staged.persist_noclobber(&target),
         };
@@ -99,7 +99,7 @@ pub fn place<E: From<io::Error>>(
 }
 
 /// The first free name of `out.csv`, `out-2.csv`, ….
-pub fn free_name(wanted: &Path) -> PathBuf {
+pub fn free_name(wanted: &Path) -> io::Result<PathBuf> {
     let stem = wanted.file_stem().unwrap_or_default();
     let numbered = |number: u32| {
         let mut name = stem.to_owned();
@@ -111,15 +111,17 @@ pub fn free_name(wanted: &Path) -> PathBuf {
         wanted.with_file_name(name)
     };
     let names = std::iter::once(wanted.to_owned()).chain((2..).map(numbered));
-    let mut free = names.filter(|name| std::fs::symlink_metadata(name).is_err());
-    free.next().unwrap_or_else(|| wanted.to_owned())
+    for name in names {
+        if !look::is_taken(&name)? {
+            return Ok(name);
+        }
+    }
+    Ok(wanted.to_owned())
 }
 
 fn look(path: &Path, known: &[String]) -> io::Result<Found> {
-    let there = match std::fs::symlink_metadata(path) {
-        Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error),
+    let Some(there) = look::entry(path)? else {
+        return Ok(Found::Nothing);
     };
     if known.is_empty() || there.is_dir() {
         return Ok(Found::Foreign);
@@ -155,7 +157,7 @@ fn keep_beside(path: &Path) -> io::Result<PathBuf> {
         name.push(extension);
     }
     for _ in 0..TRIES {
-        let beside = free_name(&path.with_file_name(&name));
+        let beside = free_name(&path.with_file_name(&name))?;
         // Moves it on a file system without hard links.
         let linked = std::fs::hard_link(path, &beside).or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Err(error),
@@ -176,8 +178,8 @@ fn keep_beside(path: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn is_still(path: &Path, before: Stamp) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|there| stamp(&there) == before)
+fn is_still(path: &Path, before: Stamp) -> io::Result<bool> {
+    Ok(look::entry(path)?.is_some_and(|there| stamp(&there) == before))
 }
 
 /// Without the time of the last status change, which a link changes.

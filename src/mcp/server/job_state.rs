@@ -87,7 +87,7 @@ fn unreadable(folder: &RunFolder, error: &str) -> ToolError {
 /// to read.
 fn describe_by_progress(settings: &Settings, folder: &RunFolder) -> Option<Value> {
     let progress = Jobs::new(settings).current_progress(folder.id())?;
-    let started = runs::started(folder)?;
+    let started = runs::started(folder).ok()??;
     let job = SpawnRun::recorded_job(folder, &started).ok()?;
     Some(json!({
         "job_id": job.job_id,

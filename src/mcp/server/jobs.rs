@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::mcp::toolbox::{CallContext, ToolError};
 use crate::model::RunId;
 use crate::platform::{
-    LockKind, clock, file_lock, make_folders, options, private, sha256_of_bytes, threads,
+    LockKind, clock, file_lock, look, make_folders, options, private, sha256_of_bytes, threads,
 };
 use crate::run::RunFolder;
 use serde_json::Value;
@@ -66,13 +66,13 @@ impl<'s> Jobs<'s> {
             make_folders(&self.folder())?;
             options().append(true).create(true).open(&path)
         };
-        let file = open().map_err(|error| unwritable(&path, &error))?;
+        let file = open().map_err(|error| unusable(&path, &error))?;
         loop {
             let taken = file_lock::try_lock(&file, LockKind::Exclusive);
-            match taken.map_err(|error| unwritable(&path, &error))? {
+            match taken.map_err(|error| unusable(&path, &error))? {
                 true => return Ok(StartLock(file)),
                 false if context.is_cancelled() => {
-                    return Err(unwritable(&path, &io::ErrorKind::WouldBlock.into()));
+                    return Err(unusable(&path, &io::ErrorKind::WouldBlock.into()));
                 }
                 false => std::thread::sleep(POLL),
             }
@@ -88,9 +88,14 @@ impl<'s> Jobs<'s> {
     }
 
     /// The run of the call with this key.
-    pub fn find(&self, key: &str, _: &StartLock) -> Option<RunFolder> {
-        let id = std::fs::read_to_string(self.call(key)).ok()?;
-        runs::find(self.settings, id.trim()).ok()
+    pub fn find(&self, key: &str, _: &StartLock) -> Result<Option<RunFolder>, ToolError> {
+        let path = self.call(key);
+        let id =
+            look::found(std::fs::read_to_string(&path)).map_err(|error| unusable(&path, &error))?;
+        match id {
+            Some(id) => runs::look_for(self.settings, id.trim()),
+            None => Ok(None),
+        }
     }
 
     /// Forgets the calls of a run, so that the next one starts a new run.
@@ -124,7 +129,7 @@ impl<'s> Jobs<'s> {
             private::write(&self.call(key), id.as_str().as_bytes())?;
             arguments(&folder)
         };
-        let mut args = prepare().map_err(|error| unwritable(&folder, &error))?;
+        let mut args = prepare().map_err(|error| unusable(&folder, &error))?;
         let command = args
             .iter()
             .position(|arg| arg == "--")
@@ -132,17 +137,20 @@ impl<'s> Jobs<'s> {
         let run_id = ["--run-id", id.as_str()].map(OsString::from);
         args.splice(command..command, run_id);
         let begun = self.launch(&id, args, lock);
-        let started = begun.and_then(|()| match RunFolder::find(&self.settings.home, &id) {
-            Ok(folder) => Ok(Started::Run(folder)),
-            Err(_) => match self.last_printed(&id, |_| true) {
-                Some(printed) => Ok(Started::Nothing(printed)),
-                None => Err(self.nothing_started(&id)),
-            },
-        });
-        if !matches!(started, Ok(Started::Run(_))) {
-            self.forget(key);
+        if begun.is_ok() {
+            let found = look::reachable(RunFolder::find(&self.settings.home, &id));
+            // It may have begun: the call stays known, so that the next one finds it.
+            let found = found.map_err(|error| runs::unknown(id.as_str(), &error))?;
+            if let Some(folder) = found {
+                return Ok(Started::Run(folder));
+            }
         }
-        started
+        self.forget(key);
+        begun?;
+        match self.last_printed(&id, |_| true) {
+            Some(printed) => Ok(Started::Nothing(printed)),
+            None => Err(self.nothing_started(&id)),
+        }
     }
 
     /// Goes on with a run that no process drives.
@@ -154,7 +162,7 @@ impl<'s> Jobs<'s> {
     ) -> Result<(), ToolError> {
         self.check_depth()?;
         let id = folder.id();
-        make_folders(&self.job(id)).map_err(|error| unwritable(&self.job(id), &error))?;
+        make_folders(&self.job(id)).map_err(|error| unusable(&self.job(id), &error))?;
         let mut args: Vec<OsString> = ["resume", id.as_str()].map(OsString::from).to_vec();
         args.extend(options.iter().map(OsString::from));
         self.launch(id, args, lock)
@@ -200,7 +208,7 @@ impl<'s> Jobs<'s> {
                 .stderr(private::create(&messages)?);
             command.spawn()
         };
-        let mut child = start().map_err(|error| unwritable(&self.settings.program, &error))?;
+        let mut child = start().map_err(|error| unusable(&self.settings.program, &error))?;
         let status = self.wait_for_begin(id, &mut child);
         // Reaps it, whenever it ends; without a thread that has to wait for the end of this process.
         let _ = threads::start("reaper", move || child.wait());
@@ -253,8 +261,10 @@ impl<'s> Jobs<'s> {
     fn new_id(&self) -> RunId {
         let base = clock::run_id(clock::now());
         let is_free = |id: &RunId| {
+            // A name that can't be looked at counts as free: the folder of a run is made anew, or its start fails.
+            let is_taken = |path: &Path| look::is_taken(path).unwrap_or(false);
             let run = self.settings.home.join("runs").join(id.as_str());
-            !run.exists() && !self.job(id).exists()
+            !is_taken(&run) && !is_taken(&self.job(id))
         };
         let numbered = (2..).map(|number| RunId::new(format!("{base}-{number}")));
         let mut ids = std::iter::once(base.clone()).chain(numbered);
@@ -263,7 +273,8 @@ impl<'s> Jobs<'s> {
 
     /// Removes the notes on runs that are gone.
     fn prune(&self) {
-        let is_gone = |id: &str| !self.settings.home.join("runs").join(id).exists();
+        let runs = self.settings.home.join("runs");
+        let is_gone = |id: &str| matches!(look::is_taken(&runs.join(id)), Ok(false));
         for job in self.entries("jobs") {
             if job
                 .file_name()
@@ -307,7 +318,7 @@ impl<'s> Jobs<'s> {
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> ToolError {
+fn unusable(path: &Path, error: &io::Error) -> ToolError {
     ToolError::new(
         format!("`{}`: {error}", path.display()),
         "nothing was started; mend this and call the tool again",

@@ -5,6 +5,7 @@ use super::job_state;
 use super::runs;
 use super::settings::Settings;
 use crate::mcp::toolbox::{ResourceEntry, Resources, ToolError};
+use crate::platform::look;
 use crate::run::RunFolder;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ impl Resources for RunResources {
             None => (name == "output")
                 .then(|| output(&folder))
                 .flatten()
-                .filter(|path| self.settings.root.includes(path)),
+                .filter(|path| self.settings.root.includes(path).unwrap_or(false)),
         };
         let path = path.ok_or_else(unknown)?;
         let mime_type = match path.extension().is_some_and(|it| it == "json") {
@@ -125,7 +126,7 @@ fn of_run(folder: &RunFolder) -> Vec<ResourceEntry> {
         mime_type,
     };
     let mut entries = vec![entry("report".to_owned(), "The report of run", JSON)];
-    if output(folder).is_some_and(|path| path.is_file()) {
+    if output(folder).is_some_and(|path| look::is_file(&path).unwrap_or(false)) {
         entries.push(entry("output".to_owned(), "The output of run", CSV));
     }
     let waves = wave_names(folder).into_iter().rev().take(WAVES_MAX);
@@ -154,7 +155,7 @@ fn wave_file(folder: &RunFolder, name: &str) -> Option<PathBuf> {
 
 /// The output of a spawned CSV.
 fn output(folder: &RunFolder) -> Option<PathBuf> {
-    let started = runs::started(folder)?;
+    let started = runs::started(folder).ok()??;
     let job = crate::run::SpawnRun::recorded_job(folder, &started).ok()?;
     Some(job.output_csv_path)
 }

@@ -1,8 +1,8 @@
 //! The folder that paths of callers are confined to. Files are opened beneath it, without following a symbolic link.
 
 use crate::mcp::toolbox::ToolError;
-use crate::platform::RootDir;
 use crate::platform::root_dir::is_absent;
+use crate::platform::{RootDir, look};
 use rustix::fs::FileType;
 use std::fs::File;
 use std::io;
@@ -37,9 +37,11 @@ impl Root {
     }
 
     /// Whether `folder` is this one or beneath it.
-    pub fn includes(&self, folder: &Path) -> bool {
-        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        folder.starts_with(&self.path)
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn includes(&self, folder: &Path) -> io::Result<bool> {
+        Ok(look::real(folder)?.starts_with(&self.path))
     }
 
     /// Opens an existing file: its absolute path, and the file.

@@ -173,7 +173,7 @@ impl Server {
         let lock = jobs.lock(context)?;
         let folder = match self.attach(&key, &lock)? {
             Attached::Driven(folder) => folder,
-            Attached::Ended(view) if SpawnCall::has_output(&view) => {
+            Attached::Ended(view) if SpawnCall::has_output(&view)? => {
                 return job_state::describe_view(&view);
             }
             Attached::Ended(_) | Attached::Nothing => {
@@ -193,7 +193,7 @@ impl Server {
     /// What an earlier call with this key has started; a run whose process was killed goes on.
     fn attach(&self, key: &str, lock: &StartLock) -> Result<Attached, ToolError> {
         let jobs = Jobs::new(&self.settings);
-        let Some(folder) = jobs.find(key, lock) else {
+        let Some(folder) = jobs.find(key, lock)? else {
             return Ok(Attached::Nothing);
         };
         if job_state::is_driven(&folder) {
@@ -220,7 +220,8 @@ impl Server {
 
     /// Once its result is known, the call that started a run of the plan starts another one.
     fn forget_ended(&self, folder: &RunFolder) {
-        let is_plan = runs::started(folder).is_some_and(|it| it.kind == RunKind::Plan);
+        let started = runs::started(folder).ok().flatten();
+        let is_plan = started.is_some_and(|it| it.kind == RunKind::Plan);
         if is_plan && !job_state::is_driven(folder) {
             Jobs::new(&self.settings).forget_run(folder.id());
         }
@@ -450,7 +451,14 @@ impl Server {
         let repo = Repo::find(root.path()).map_err(|error| {
             ToolError::new(error.to_string(), "tasks of a plan need a git repository")
         })?;
-        match root.includes(repo.root()) {
+        let is_inside = root.includes(repo.root()).map_err(|error| {
+            let path = repo.root().display();
+            ToolError::new(
+                format!("`{path}`: {error}"),
+                "mend this and call the tool again",
+            )
+        })?;
+        match is_inside {
             true => Ok(()),
             false => Err(ToolError::new(
                 format!(

@@ -4,7 +4,7 @@ use super::root::Root;
 use super::runs;
 use super::settings::Settings;
 use crate::mcp::toolbox::{Arguments, ToolError};
-use crate::platform::{private, sha256_of_reader};
+use crate::platform::{look, private, sha256_of_reader};
 use crate::report::view::RunView;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -75,8 +75,21 @@ impl SpawnCall {
     }
 
     /// Whether the run of an earlier call still has its result: without the output, the job is to be run again.
-    pub fn has_output(view: &RunView) -> bool {
-        view.state().spawned_output().is_some_and(Path::exists)
+    ///
+    /// # Errors
+    /// It can't be told.
+    pub fn has_output(view: &RunView) -> Result<bool, ToolError> {
+        let Some(path) = view.state().spawned_output() else {
+            return Ok(false);
+        };
+        let there = look::find(path).map_err(|error| {
+            let path = path.display();
+            ToolError::new(
+                format!("`{path}`: {error}"),
+                "mend this and call the tool again",
+            )
+        })?;
+        Ok(there.is_some())
     }
 
     /// Refuses an output that exists, and is not that of an earlier job of this call.
@@ -84,16 +97,19 @@ impl SpawnCall {
     /// # Errors
     /// It exists.
     pub fn check_output(&self) -> Result<(), ToolError> {
-        match &self.output_csv_path {
-            Some(path) if path.exists() => Err(ToolError::new(
-                format!(
-                    "output_csv_path: `{}` already exists; nothing was started",
-                    path.display()
-                ),
-                "pass another output_csv_path, or leave it out",
-            )),
-            _ => Ok(()),
-        }
+        let Some(path) = &self.output_csv_path else {
+            return Ok(());
+        };
+        let why = match look::find(path) {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) => "already exists".to_owned(),
+            Err(error) => format!("can't be looked at: {error}"),
+        };
+        let path = path.display();
+        Err(ToolError::new(
+            format!("output_csv_path: `{path}` {why}; nothing was started"),
+            "pass another output_csv_path, or leave it out",
+        ))
     }
 
     /// Writes the files of the call into `folder` and gives the command line of its job.

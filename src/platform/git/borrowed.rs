@@ -6,6 +6,7 @@
 
 use super::memory::Lent;
 use super::{Call, GitError, Hooks, Repo, failed, path_of};
+use crate::platform::look;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
@@ -88,12 +89,12 @@ impl Repo {
             ..
         } = lent;
         let git = made.root.join(".git");
-        std::fs::create_dir_all(git.join("objects/info"))?;
+        crate::platform::private::make_open_folders(&git.join("objects/info"))?;
         std::fs::write(
             git.join("objects/info/alternates"),
             format!("{}\n", objects.display()),
         )?;
-        if shallow.is_file() {
+        if look::is_file(shallow)? {
             std::fs::copy(shallow, git.join("shallow"))?;
         }
         // The real settings with who the author is; then what must be otherwise. A relative path to hooks would

@@ -4,7 +4,8 @@
 //! the commit that is checked out, with the paths of the patch as they are in the tree. Afterwards only those paths are
 //! updated in the real index.
 
-use super::{Call, GitError, Hooks, Repo, failed, path_of};
+use super::{Call, GitError, Hooks, Repo, failed, path_of, refusal};
+use crate::platform::look;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -68,8 +69,9 @@ impl Repo {
         let message = order.message.as_bytes().to_vec();
         let output = run(&args, Some(message), hooks)?;
         if !output.status.success() {
-            let said = [&output.stderr[..], &output.stdout[..]].concat();
-            return Ok(Err(String::from_utf8_lossy(&said).trim().to_owned()));
+            let refusal = refusal(&["commit"], &output)?;
+            let said = format!("{refusal}\n{}", String::from_utf8_lossy(&output.stdout));
+            return Ok(Err(said.trim().to_owned()));
         }
         self.head().map(Ok)
     }
@@ -136,11 +138,15 @@ impl Repo {
             .collect();
         let tracked = self.read(&["ls-files", "-z", "--cached"])?;
         let tracked: BTreeSet<PathBuf> = tracked.split(|byte| *byte == 0).map(path_of).collect();
-        let is_ignored = |path: &&String| {
-            std::fs::symlink_metadata(self.root.join(path.as_str())).is_ok()
-                && !tracked.contains(Path::new(path.as_str()))
-        };
-        found.extend(paths.iter().filter(is_ignored).cloned());
+        for path in paths {
+            let full = self.root.join(path);
+            // Those that git ignores.
+            if !tracked.contains(Path::new(path))
+                && look::is_taken(&full).map_err(GitError::unreadable(&full))?
+            {
+                found.insert(path.clone());
+            }
+        }
         Ok(found)
     }
 
@@ -192,7 +198,7 @@ impl Repo {
         let output = self.call(&args, Call::writing())?;
         Ok(match output.status.success() {
             true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            false => Err(refusal(&["fetch"], &output)?),
         })
     }
 
@@ -221,7 +227,8 @@ impl Repo {
             ("rebase-merge", "rebase"),
             ("rebase-apply", "rebase"),
         ] {
-            if self.absolute(&["rev-parse", "--git-path", file])?.exists() {
+            let path = self.absolute(&["rev-parse", "--git-path", file])?;
+            if look::is_taken(&path).map_err(GitError::unreadable(&path))? {
                 return Ok(Some(what));
             }
         }

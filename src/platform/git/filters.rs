@@ -12,7 +12,11 @@ impl Repo {
     pub(super) fn read_filtered<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
         let read = self.read_with(args, Call::writing());
         let message = match &read {
-            Err(GitError::Failed { message, .. }) => message,
+            Err(GitError::Failed {
+                message,
+                fault: None,
+                ..
+            }) => message,
             _ => return read,
         };
         match self.works_without_filters(args)? {

@@ -19,7 +19,7 @@ pub use past::PastEntry;
 pub use records::{Change, Conversion, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
-use super::threads;
+use super::{look, machine_fault, threads};
 use crossbeam_channel::Sender;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -42,6 +42,15 @@ pub enum GitError {
     /// Git is missing or could not be started.
     #[error("git could not be run")]
     Run(#[source] io::Error),
+    /// What is at a path can't be told.
+    #[error("`{}` can't be looked at", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// Git exited with an error.
     #[error("`git {command}` failed: {message}")]
     Failed {
@@ -49,6 +58,9 @@ pub enum GitError {
         command: String,
         /// What it wrote to standard error.
         message: String,
+        /// The fault of the machine that the message names.
+        #[source]
+        fault: Option<io::Error>,
     },
     /// A filter of git's settings fails.
     #[error("git can't read `{}`, because a filter of its settings fails: {message}", root.display())]
@@ -61,6 +73,11 @@ pub enum GitError {
 }
 
 impl GitError {
+    pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
+
     /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -162,7 +179,11 @@ impl Repo {
         let no_repository = || GitError::NoRepository {
             folder: folder.to_owned(),
         };
-        if !folder.is_dir() {
+        let there = look::reach(folder);
+        if !there
+            .map_err(GitError::unreadable(folder))?
+            .is_some_and(|there| there.is_dir())
+        {
             return Err(no_repository());
         }
         let here = Self::at(folder);
@@ -378,8 +399,7 @@ impl Repo {
         let report = ["--check", "--numstat", "-z", "--summary"];
         let output = self.apply_with(&report, patch)?;
         if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr);
-            return Ok(Err(message.trim().to_owned()));
+            return Ok(Err(refusal(&["apply"], &output)?));
         }
         let forwards = String::from_utf8_lossy(&output.stdout).into_owned();
         let backwards = match names_a_source(&forwards) {
@@ -543,10 +563,32 @@ pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
 }
 
 pub(crate) fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
-    let command = args.first().map(AsRef::as_ref).unwrap_or_default();
+    // Its own options come before the command, and one of them has a value.
+    let mut args = args.iter().map(|arg| arg.as_ref().to_string_lossy());
+    let mut command = args.next().unwrap_or_default();
+    while command.starts_with('-') {
+        if command == "-c" {
+            args.next();
+        }
+        command = args.next().unwrap_or_default();
+    }
+    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     GitError::Failed {
-        command: command.to_string_lossy().into_owned(),
-        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        command: command.into_owned(),
+        fault: machine_fault::named_in(&message),
+        message,
+    }
+}
+
+/// The message with which git refused. A fault of the machine is an error: it says nothing about what git was asked.
+fn refusal<S: AsRef<OsStr>>(args: &[S], output: &Output) -> Result<String, GitError> {
+    match failed(args, output) {
+        GitError::Failed {
+            message,
+            fault: None,
+            ..
+        } => Ok(message),
+        error => Err(error),
     }
 }
 

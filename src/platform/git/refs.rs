@@ -1,7 +1,9 @@
 //! HEAD, branches and other refs, read from the files of the git folder. Whatever is not in the plain format of files, such as
 //! a reftable, a `.git` that is a file, or a broken ref, is left to git.
 
+use super::failed;
 use super::{GitError, Repo, path_of};
+use crate::platform::look;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +29,12 @@ impl Repo {
     }
 
     /// Whether git finds no repository here.
-    pub fn is_gone(&self) -> bool {
-        self.absolute(&["rev-parse", "--absolute-git-dir"]).is_err()
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn is_gone(&self) -> Result<bool, GitError> {
+        let found = look::reachable(self.absolute(&["rev-parse", "--absolute-git-dir"]))?;
+        Ok(found.is_none())
     }
 
     /// The folder that all work trees of the repository share.
@@ -44,13 +50,13 @@ impl Repo {
         if let Some(id) = self.plain_head() {
             return Ok(id);
         }
-        let output = self.output(&["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let sha = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Ok(if sha.is_empty() {
-            "unborn".to_owned()
-        } else {
-            sha
-        })
+        let args = ["rev-parse", "--verify", "--quiet", "HEAD"];
+        let output = self.output(&args)?;
+        match output.status.code() {
+            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            Some(1) => Ok("unborn".to_owned()),
+            _ => Err(failed(&args, &output)),
+        }
     }
 
     /// The branch that is checked out, also before its first commit; `None` if `HEAD` is detached.
@@ -88,7 +94,7 @@ impl Repo {
             && is_folder(&folder.join("objects"))
             && is_folder(&folder.join("refs"))
             && fs::symlink_metadata(folder.join("HEAD")).is_ok_and(|found| found.is_file())
-            && !folder.join("commondir").exists();
+            && matches!(look::is_taken(&folder.join("commondir")), Ok(false));
         is_plain.then_some(folder)
     }
 
@@ -115,7 +121,7 @@ impl Repo {
             Target::Ref(name) if is_branch(&name) => match read_ref(&folder.join(&name)) {
                 Some(Target::Id(id)) => Some(id),
                 Some(Target::Ref(_)) => None,
-                None if folder.join(&name).exists() => None,
+                None if look::is_taken(&folder.join(&name)).ok()? => None,
                 None => packed_refs(&folder)?.remove(&name),
             },
             Target::Ref(_) => None,
@@ -125,7 +131,7 @@ impl Repo {
     fn plain_refs(&self) -> Option<BTreeMap<String, String>> {
         let folder = self.plain_git_dir()?;
         // With a reftable it is a file, and HEAD names a branch that can't exist.
-        if !folder.join("refs/heads").is_dir() {
+        if !look::is_folder(&folder.join("refs/heads")).ok()? {
             return None;
         }
         let mut refs = packed_refs(&folder)?;

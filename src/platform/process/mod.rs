@@ -112,30 +112,44 @@ fn watch_by_thread(pid: Pid) -> io::Result<OwnedFd> {
 mod linux {
     use super::Process;
     use crate::model::visible;
+    use crate::platform::look;
     use rustix::io::Errno;
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
     use rustix::time::{ClockId, clock_gettime};
+    use std::io;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     /// All processes of this system that have not ended and can be seen from here. Costs some 10 µs for each.
-    pub fn all() -> Vec<Process> {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(|pid| look(Pid::from_raw(pid)?))
-            .collect()
+    ///
+    /// # Errors
+    /// A fault of the machine: there may be others.
+    pub fn all() -> io::Result<Vec<Process>> {
+        let mut found = Vec::new();
+        let entries = look::reachable(std::fs::read_dir("/proc"))?;
+        for entry in entries.into_iter().flatten() {
+            let name = entry?.file_name();
+            let pid = name.to_str().and_then(|name| name.parse().ok());
+            if let Some(pid) = pid.and_then(Pid::from_raw) {
+                found.extend(find(pid)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The process of this id, unless it has ended.
-    pub fn find(pid: Pid) -> Option<Process> {
-        look(pid)
+    ///
+    /// # Errors
+    /// A fault of the machine: it may run.
+    pub fn find(pid: Pid) -> io::Result<Option<Process>> {
+        let stat = look::reachable(std::fs::read(file_of(pid, "stat")))?;
+        Ok(stat.and_then(|stat| parse(pid, &String::from_utf8_lossy(&stat))))
     }
 
     /// This process. (`getsid` and `getpgrp` of rustix have no value for a 0.)
     pub fn own() -> Option<Process> {
-        look(rustix::process::getpid())
+        find(rustix::process::getpid()).ok().flatten()
     }
 
     /// Sends `signal` to exactly this process; one that has ended is no error, whoever has its id by now.
@@ -143,7 +157,9 @@ mod linux {
         // The descriptor is opened first and stays with whatever process the look then confirms.
         let held = pidfd_open(process.pid, PidfdFlags::empty());
         let is_it = |now: Process| now.start_ticks == process.start_ticks;
-        if !look(process.pid).is_some_and(is_it) {
+        let now = find(process.pid);
+        let now = now.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        if !now.is_some_and(is_it) {
             return Ok(());
         }
         let sent = match held {
@@ -231,21 +247,20 @@ mod linux {
     }
 
     /// Which boot of which machine, and which of its process tables: ids and start times mean something only there.
-    pub fn system() -> String {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let table = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        format!("{}/{}", boot.trim(), table.display())
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn system() -> io::Result<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot = look::reachable(boot)?.unwrap_or_default();
+        let table = look::reachable(std::fs::read_link("/proc/self/ns/pid"))?.unwrap_or_default();
+        Ok(format!("{}/{}", boot.trim(), table.display()))
     }
 
     /// Now, on the clock and in the unit of [`Process::start_ticks`]; no system call.
     pub fn boot_ticks() -> u64 {
         let now = clock_gettime(ClockId::Boottime);
         now.tv_sec.unsigned_abs() * 100 + now.tv_nsec.unsigned_abs() / 10_000_000
-    }
-
-    fn look(pid: Pid) -> Option<Process> {
-        let stat = std::fs::read(file_of(pid, "stat")).ok()?;
-        parse(pid, &String::from_utf8_lossy(&stat))
     }
 
     fn file_of(pid: Pid, name: &str) -> PathBuf {
@@ -279,13 +294,13 @@ mod elsewhere {
     use rustix::process::{Pid, Signal};
 
     /// None: this system has no `/proc`.
-    pub fn all() -> Vec<Process> {
-        Vec::new()
+    pub fn all() -> std::io::Result<Vec<Process>> {
+        Ok(Vec::new())
     }
 
     /// Not known.
-    pub fn find(_pid: Pid) -> Option<Process> {
-        None
+    pub fn find(_pid: Pid) -> std::io::Result<Option<Process>> {
+        Ok(None)
     }
 
     /// Not known.
@@ -309,8 +324,8 @@ mod elsewhere {
     }
 
     /// Not known.
-    pub fn system() -> String {
-        "-".to_owned()
+    pub fn system() -> std::io::Result<String> {
+        Ok("-".to_owned())
     }
 
     /// Not known.
@@ -367,7 +382,10 @@ mod tests {
         let mut child = sh("exec sleep 600");
         let after = boot_ticks();
         let pid = Pid::from_child(&child);
-        let found = all().into_iter().find(|process| process.pid == pid);
+        let found = all()
+            .expect("read")
+            .into_iter()
+            .find(|process| process.pid == pid);
         let found = found.expect("it runs");
         assert_eq!(found.group, number(pid));
         assert_eq!(Some(found.session), own().map(|own| own.session));
@@ -414,7 +432,10 @@ mod tests {
         let command = command.args(["-c", script, script, "300"]);
         let mut child = command.env("MARK", "x").spawn().expect("sh starts");
         let pid = Pid::from_child(&child);
-        while find(pid).is_none_or(|process| process.name != "sleep") {
+        while find(pid)
+            .expect("read")
+            .is_none_or(|process| process.name != "sleep")
+        {
             let environment = environment(pid);
             let mut entries = environment.split(|byte| *byte == 0);
             assert!(entries.any(|entry| entry == b"MARK=x"), "{environment:?}");

@@ -3,7 +3,8 @@
 //!
 //! Such a child waits behind a gate: a shell that reads one line and then becomes the program. The line is written when the
 //! child's id and start time stand in the record; when `mesh` dies before that, the shell finds the end of its input and
-//! begins nothing. Nothing is synced: what a killed process wrote is in the system's memory, and a power failure ends the
+//! begins nothing. Each line says on which system: `<pid> <start time> <system>`. It begins with a line end of its own, since the
+//! one before may be torn by a full disk. Nothing is synced: what a killed process wrote is in the system's memory, and a power failure ends the
 //! children as well.
 //!
 //! [`Writers::end`] ends what is surely ours: the recorded process and the group that it leads, known by id and start time;
@@ -15,6 +16,7 @@
 //! group, so a hook of a killed `mesh` may be in it too.
 
 use super::Process;
+use crate::platform::look;
 use rustix::process::{Pid, Signal};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -75,6 +77,11 @@ impl Writers {
         }
     }
 
+    /// Where the record is.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The same record, for one child that others may run beside: [`Writers::end_marked`] ends only what this one left.
     pub fn numbered(&self) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -106,7 +113,11 @@ impl Writers {
         if group == Group::Own {
             command.process_group(0);
         }
-        let mut record = self.open()?;
+        let mut record = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.file)?;
         let mut child = command.stdin(Stdio::piped()).spawn()?;
         let begun = record_child(&mut record, &child).and_then(|()| {
             let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -124,56 +135,47 @@ impl Writers {
         }
     }
 
-    /// The record, with its first line.
-    fn open(&self) -> io::Result<File> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.file)?;
-        if file.metadata()?.len() == 0 {
-            writeln!(file, "{}", super::system())?;
-        }
-        Ok(file)
-    }
-
     /// Ends everything that is recorded or marked: TERM, `grace`, KILL. Gives those that are still there. To be called
     /// only by one who holds the run's lock: the children of a living `mesh` look the same.
-    pub fn end(&self, grace: Duration) -> Vec<Process> {
-        let Ok(bytes) = std::fs::read(&self.file) else {
-            return Vec::new();
+    ///
+    /// # Errors
+    /// The record can't be read, so nothing was ended.
+    pub fn end(&self, grace: Duration) -> io::Result<Vec<Process>> {
+        let Some(bytes) = look::found(std::fs::read(&self.file))? else {
+            return Ok(Vec::new());
         };
         let text = String::from_utf8_lossy(&bytes);
-        let mut lines = text.lines();
-        let left = match lines.next() == Some(super::system().as_str()) {
-            true => {
-                let entries: Vec<Entry> = lines.filter_map(Entry::parse).collect();
-                self.end_all(&entries, grace, Spared::Parents)
-            }
-            // Of another boot or machine: none of them runs.
-            false => Vec::new(),
-        };
+        let system = super::system()?;
+        // Those of another boot or machine don't run any more.
+        let entries = text.lines().filter_map(|line| Entry::parse(line, &system));
+        let left = self.end_all(&entries.collect::<Vec<_>>(), grace, Spared::Parents)?;
         if left.is_empty() {
             // One that stays names processes that are gone.
             let _ = std::fs::remove_file(&self.file);
         }
-        left
+        Ok(left)
     }
 
     /// Ends at once what a child that has ended left running, in whatever group or session. Other children of this process
     /// may run; what those have left behind is spared if this record is [`numbered`](Self::numbered).
     pub fn end_marked(&self) {
-        self.end_all(&[], Duration::ZERO, Spared::Family);
+        // What can't be seen now is ended with the record.
+        let _ = self.end_all(&[], Duration::ZERO, Spared::Family);
     }
 
-    fn end_all(&self, entries: &[Entry], grace: Duration, spared: Spared) -> Vec<Process> {
+    fn end_all(
+        &self,
+        entries: &[Entry],
+        grace: Duration,
+        spared: Spared,
+    ) -> io::Result<Vec<Process>> {
         let begun = Instant::now();
         let mut told: Vec<Identity> = Vec::new();
         loop {
             // One that was told to end stays ours when its parent ends first.
-            let ours = self.ours(entries, &told, spared);
+            let ours = self.ours(entries, &told, spared)?;
             if ours.is_empty() || begun.elapsed() >= grace + KILL_PATIENCE {
-                return ours;
+                return Ok(ours);
             }
             let is_due = begun.elapsed() >= grace;
             for process in &ours {
@@ -192,8 +194,13 @@ impl Writers {
     }
 
     /// The processes that run and are ours: recorded, marked, `known` from an earlier look, or started by one of these.
-    fn ours(&self, entries: &[Entry], known: &[Identity], spared: Spared) -> Vec<Process> {
-        let all = super::all();
+    fn ours(
+        &self,
+        entries: &[Entry],
+        known: &[Identity],
+        spared: Spared,
+    ) -> io::Result<Vec<Process>> {
+        let all = super::all()?;
         let is_recorded = |process: &Process| {
             let mut leaders = all.iter().filter(|leader| {
                 leader.pid == process.pid || super::number(leader.pid) == process.group
@@ -210,7 +217,7 @@ impl Writers {
             let number = number_of(process);
             ours.contains(&number) && !spared.contains(&number)
         };
-        all.iter().filter(is_ours).cloned().collect()
+        Ok(all.iter().filter(is_ours).cloned().collect())
     }
 
     fn has_mark(&self, process: &Process) -> bool {
@@ -283,8 +290,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn parse(line: &str) -> Option<Self> {
-        let (pid, ticks) = line.split_once(' ')?;
+    /// The child of a line, if it was started on this system.
+    fn parse(line: &str, system: &str) -> Option<Self> {
+        let (pid, rest) = line.split_once(' ')?;
+        let (ticks, _) = rest.split_once(' ').filter(|(_, on)| *on == system)?;
         Some(Self {
             pid: pid.parse().ok()?,
             start_ticks: ticks.parse().ok()?,
@@ -298,10 +307,11 @@ impl Entry {
 }
 
 fn record_child(record: &mut File, child: &Child) -> io::Result<()> {
-    let found = super::find(Pid::from_child(child));
+    let found = super::find(Pid::from_child(child)).ok().flatten();
     let ticks = found.map_or_else(super::boot_ticks, |process| process.start_ticks);
-    // In one write: a line is there as a whole or not at all.
-    record.write_all(format!("{} {ticks}\n", child.id()).as_bytes())
+    let line = format!("\n{} {ticks} {}\n", child.id(), super::system()?);
+    // In one write, as other threads write as well.
+    record.write_all(line.as_bytes())
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -345,6 +355,30 @@ mod tests {
     }
 
     #[test]
+    fn a_child_behind_a_torn_line_is_ended_and_a_record_that_can_not_be_read_ends_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("writers");
+        std::fs::write(&file, "12 34").expect("a torn line");
+        let writers = Writers::at(&file);
+        // Without the mark only the record tells whose it is.
+        let mut child = start(&writers, "exec env -i sh -c 'echo; exec sleep 600'");
+        first_byte(&mut child);
+        let unreadable = Writers::at(Path::new("/proc/self/mem"));
+        assert!(unreadable.end(Duration::ZERO).is_err());
+        assert!(child.try_wait().expect("ours").is_none());
+        assert_eq!(writers.end(Duration::ZERO).expect("read"), []);
+        let ended = child.try_wait().expect("ours");
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert!(ended.is_some_and(|status| !status.success()));
+        let other = Entry::parse(
+            "12 34 another boot",
+            &crate::platform::process::system().expect("read"),
+        );
+        assert!(other.is_none());
+    }
+
+    #[test]
     fn what_follows_on_the_pipe_is_the_childs() {
         let folder = tempfile::tempdir().expect("a folder");
         let writers = Writers::at(&folder.path().join("writers"));
@@ -374,15 +408,20 @@ mod tests {
         first_byte(&mut leaving);
         leaving.wait().expect("ended");
         let grouped_group = crate::platform::process::number(Pid::from_child(&grouped));
-        let left = writers.end(Duration::from_millis(200));
+        let left = writers.end(Duration::from_millis(200)).expect("read");
         assert_eq!(left, []);
         assert!(!grouped.wait().expect("ended").success());
-        let all = crate::platform::process::all();
+        let all = crate::platform::process::all().expect("read");
         assert!(!all.iter().any(|process| process.group == grouped_group));
-        assert!(writers.ours(&[], &[], Spared::Parents).is_empty());
+        assert!(
+            writers
+                .ours(&[], &[], Spared::Parents)
+                .expect("read")
+                .is_empty()
+        );
         assert!(!folder.path().join("writers").exists());
         assert!(bystander.try_wait().expect("ours").is_none());
-        assert_eq!(other.end(Duration::ZERO), []);
+        assert_eq!(other.end(Duration::ZERO).expect("read"), []);
         bystander.wait().expect("ended");
     }
 
@@ -396,7 +435,7 @@ mod tests {
         command.stdout(Stdio::piped());
         let (mut child, _) = writers.start(command, Group::Shared).expect("started");
         first_byte(&mut child);
-        assert_eq!(writers.end(Duration::from_millis(200)), []);
+        assert_eq!(writers.end(Duration::from_millis(200)).expect("read"), []);
         assert!(!child.wait().expect("ended").success());
         let mut rest = Vec::new();
         let mut stdout = child.stdout.take().expect("a pipe");
@@ -421,7 +460,7 @@ mod tests {
             .read_to_end(&mut rest)
             .expect("what it left has ended");
         assert!(running.try_wait().expect("ours").is_none());
-        assert_eq!(writers.end(Duration::ZERO), []);
+        assert_eq!(writers.end(Duration::ZERO).expect("read"), []);
         running.wait().expect("ended");
     }
 }

@@ -2,7 +2,9 @@
 
 use super::mechanism::Mechanism;
 use super::spawn::Sandbox;
+use crate::platform::look;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Landlock lets every program write there.
@@ -44,6 +46,18 @@ pub enum SandboxError {
         /// What the kernel said.
         why: String,
     },
+    /// What is at a path can't be told, so it can't be protected.
+    #[error("`{}` can't be looked at", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// No process can be started that tries it.
+    #[error("the sandbox can't be tried")]
+    NotTried(#[source] io::Error),
     /// A folder of `--writable` is not there.
     #[error("`--writable {}` is not a folder", .0.display())]
     NoFolder(PathBuf),
@@ -57,11 +71,19 @@ pub enum SandboxError {
     },
 }
 
+impl SandboxError {
+    fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Unreadable { path, source }
+    }
+}
+
 impl Choice {
     /// Decides on a mechanism by trying it on `read_only`. The second value is what to tell the user, if anything.
     ///
     /// # Errors
-    /// A folder of `writable` can't be one, or the mechanism that was asked for does not hold.
+    /// A folder of `writable` can't be one, or the mechanism that was asked for does not hold; or the machine is at fault, so that it isn't known
+    /// which one does.
     pub fn decide(
         self,
         read_only: &[PathBuf],
@@ -82,6 +104,10 @@ impl Choice {
             };
             match confinement.check(read_only) {
                 Ok(()) => return Ok((Some(confinement), None)),
+                // What can't be looked at says nothing about a mechanism.
+                Err(error @ (SandboxError::Unreadable { .. } | SandboxError::NotTried(_))) => {
+                    return Err(error);
+                }
                 Err(error) if self != Self::Auto => return Err(error),
                 Err(error) => refusals.push(error.to_string()),
             }
@@ -101,9 +127,9 @@ impl Confinement {
     /// Whether it holds.
     ///
     /// # Errors
-    /// [`SandboxError::Refused`].
+    /// [`SandboxError::Refused`]; [`SandboxError::Unreadable`] and [`SandboxError::NotTried`] don't say whether it does.
     pub fn check(&self, read_only: &[PathBuf]) -> Result<(), SandboxError> {
-        let sandbox = self.sandbox(read_only, &[]);
+        let sandbox = self.sandbox(read_only, &[])?;
         let refused = |why| SandboxError::Refused {
             mechanism: self.mechanism,
             why,
@@ -114,38 +140,44 @@ impl Confinement {
                 "`{}` is in `{SHARED_MEMORY}`, where programs have their shared memory and so every worker may write; move it to another folder",
                 path.display()
             ))),
-            _ => sandbox.probe().map_err(refused),
+            _ => sandbox
+                .probe()
+                .map_err(SandboxError::NotTried)?
+                .map_err(refused),
         }
     }
 
     /// The sandbox that protects `read_only`, for a program that writes its own `state`.
-    pub fn sandbox(&self, read_only: &[PathBuf], state: &[PathBuf]) -> Sandbox {
-        let read_only: Vec<PathBuf> = read_only.iter().filter_map(|path| real(path)).collect();
-        let named = self
-            .writable
-            .iter()
-            .chain(state)
-            .filter_map(|path| real(path));
-        let mut writable: Vec<PathBuf> = named.collect();
+    ///
+    /// # Errors
+    /// [`SandboxError::Unreadable`].
+    pub fn sandbox(
+        &self,
+        read_only: &[PathBuf],
+        state: &[PathBuf],
+    ) -> Result<Sandbox, SandboxError> {
+        let read_only = all_real(read_only)?;
+        let mut writable = all_real(self.writable.iter().chain(state))?;
         if self.mechanism == Mechanism::Landlock {
             let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
-            writable.extend(temporary.iter().filter_map(|path| real(path)));
+            writable.extend(all_real(&temporary)?);
         }
         // What contains a protected folder is writable around it in a namespace, and with Landlock it can't be.
         writable.retain(|folder| !read_only.iter().any(|path| path.starts_with(folder)));
-        Sandbox {
+        Ok(Sandbox {
             mechanism: self.mechanism,
             read_only,
             writable,
-        }
+        })
     }
 }
 
 fn check_writable(read_only: &[PathBuf], writable: &[PathBuf]) -> Result<(), SandboxError> {
     for folder in writable {
-        let found = real(folder).filter(|folder| folder.is_dir());
+        let is_folder = look::is_folder(folder).map_err(SandboxError::unreadable(folder))?;
+        let found = real(folder)?.filter(|_| is_folder);
         let found = found.ok_or_else(|| SandboxError::NoFolder(folder.clone()))?;
-        let mut read_only = read_only.iter().filter_map(|path| real(path));
+        let mut read_only = all_real(read_only)?.into_iter();
         if let Some(protected) = read_only.find(|path| path.starts_with(&found)) {
             return Err(SandboxError::Contains {
                 folder: folder.clone(),
@@ -157,6 +189,15 @@ fn check_writable(read_only: &[PathBuf], writable: &[PathBuf]) -> Result<(), San
 }
 
 /// Without links, as the kernel compares it; `None` if nothing is there.
-fn real(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok()
+fn real(path: &Path) -> Result<Option<PathBuf>, SandboxError> {
+    look::reachable(path.canonicalize()).map_err(SandboxError::unreadable(path))
+}
+
+/// Those of `paths` where something is.
+fn all_real<'p>(
+    paths: impl IntoIterator<Item = &'p PathBuf>,
+) -> Result<Vec<PathBuf>, SandboxError> {
+    let all = paths.into_iter().map(|path| real(path));
+    let all: Vec<Option<PathBuf>> = all.collect::<Result<_, _>>()?;
+    Ok(all.into_iter().flatten().collect())
 }

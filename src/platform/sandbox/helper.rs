@@ -5,7 +5,9 @@
 use super::mechanism::Mechanism;
 use super::order::{COMMAND, Order};
 use super::seatbelt;
-use crate::platform::machine_fault::{at, record_of};
+use crate::platform::look;
+use crate::platform::machine_fault::{self, at, record_of};
+use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -55,20 +57,27 @@ fn record(folder: &File, file: &Path, error: &io::Error) -> io::Result<()> {
 /// Succeeds if nothing in the protected folders can be written, and everything that may be can.
 fn try_to_write(order: &Order) -> io::Result<()> {
     for path in &order.read_only {
-        if can_write(path).is_ok() {
+        let Err(error) = can_write(path) else {
             let text = format!("`{}` can still be written", path.display());
             return Err(io::Error::other(text));
+        };
+        // One that can't be tried is not protected by that.
+        if machine_fault::find(&error).is_some_and(|fault| fault != Errno::ROFS) {
+            return Err(at(path.display())(error));
         }
     }
-    for path in order.writable.iter().filter(|path| path.is_dir()) {
-        can_write(path).map_err(at(path.display()))?;
+    for path in &order.writable {
+        let there = look::reach(path)?;
+        if there.is_some_and(|there| there.is_dir()) {
+            can_write(path).map_err(at(path.display()))?;
+        }
     }
     Ok(())
 }
 
 /// Creates a file and removes it again; of a file, opens it for writing.
 fn can_write(path: &Path) -> io::Result<()> {
-    if !path.is_dir() {
+    if !look::is_folder(path)? {
         return File::options().append(true).open(path).map(drop);
     }
     let probe = path.join(format!(".mesh-probe-{}", std::process::id()));

@@ -7,6 +7,7 @@
 //! reached through `/proc/PID/root`, since they are in another user namespace.
 
 use super::{mounts, privileges};
+use crate::platform::look;
 use crate::platform::machine_fault::at;
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use rustix::mount::{
@@ -27,7 +28,7 @@ const KERNEL_SETTINGS: [&str; 3] = ["/proc/sys", "/proc/sysrq-trigger", "/sys"];
 pub fn enter(read_only: &[PathBuf], writable: &[PathBuf]) -> io::Result<()> {
     close_inherited_files()?;
     let before = mounts::read()?;
-    let disks = writable_disks(Path::new("/dev"));
+    let disks = writable_disks(Path::new("/dev")).map_err(at("looking for disks in /dev"))?;
     create_namespaces()?;
     mount_change(
         "/",
@@ -35,13 +36,17 @@ pub fn enter(read_only: &[PathBuf], writable: &[PathBuf]) -> io::Result<()> {
     )
     .map_err(at("making the mounts private"))?;
     let settings = KERNEL_SETTINGS.map(PathBuf::from);
-    let names: BTreeSet<PathBuf> = read_only
+    let all = read_only
         .iter()
         .chain(settings.iter().filter(|_| getuid().is_root()))
-        .flat_map(|path| mounts::names_of(path, &before))
+        .flat_map(|path| mounts::names_of(path, &before));
+    let mut names = BTreeSet::new();
+    for path in all {
         // A mount that another one covers has names that lead nowhere.
-        .filter(|path| path.exists())
-        .collect();
+        if look::reach(&path)?.is_some() {
+            names.insert(path);
+        }
+    }
     for folder in above(&names) {
         bind(&folder)?;
     }
@@ -79,23 +84,24 @@ fn above(paths: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
 
 /// The block devices that this user can write, below the file systems on them. The walk stays on the file system of
 /// `folder`: what is mounted in `/dev`, as `/dev/shm` is, belongs to users and can have any number of files.
-fn writable_disks(folder: &Path) -> Vec<PathBuf> {
+fn writable_disks(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let device = |path: &Path| std::fs::metadata(path).map(|of| of.dev()).ok();
-    let own = device(folder);
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && device(&path) == own => {
-                found.extend(writable_disks(&path));
-            }
-            Ok(kind) if kind.is_block_device() && access(&path, Access::WRITE_OK).is_ok() => {
-                found.push(path);
-            }
-            _ => {}
+    let device = |path: &Path| look::reach(path).map(|of| of.map(|of| of.dev()));
+    let own = device(folder)?;
+    let entries = look::reachable(std::fs::read_dir(folder))?;
+    for entry in entries.into_iter().flatten() {
+        let path = entry?.path();
+        let Some(there) = look::reachable(std::fs::symlink_metadata(&path))? else {
+            continue;
+        };
+        let kind = there.file_type();
+        if kind.is_dir() && device(&path)? == own {
+            found.extend(writable_disks(&path)?);
+        } else if kind.is_block_device() && access(&path, Access::WRITE_OK).is_ok() {
+            found.push(path);
         }
     }
-    found
+    Ok(found)
 }
 
 fn bind(path: &Path) -> io::Result<()> {

@@ -3,7 +3,9 @@
 use super::mechanism::Mechanism;
 use super::order::Order;
 use crate::model::one_line;
+use crate::platform::machine_fault;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -38,9 +40,11 @@ impl Sandbox {
 
     /// Whether the kernel lets a process into the sandbox and then keeps it from writing.
     ///
+    /// The reason why not is in one line.
+    ///
     /// # Errors
-    /// The reason why not, in one line.
-    pub fn probe(&self) -> Result<(), String> {
+    /// A fault of the machine kept it from being tried.
+    pub fn probe(&self) -> io::Result<Result<(), String>> {
         let order = Order {
             mechanism: self.mechanism,
             read_only: self.read_only.clone(),
@@ -49,15 +53,12 @@ impl Sandbox {
             error: None,
         };
         let mut command = Command::new(own_program());
-        let output = command
-            .args(order.to_args())
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(reason(&output.stderr)),
-        }
+        command.args(order.to_args()).stdin(Stdio::null());
+        Ok(match machine_fault::apart(command.output())? {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(reason(&output.stderr)),
+            Err(error) => Err(error.to_string()),
+        })
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 struct Fixed;
 impl Templates for Fixed {
-    fn text(&self, _: &str) -> Option<String> {
-        Some("{}".to_owned())
+    fn text(&self, _: &str) -> std::io::Result<Option<String>> {
+        Ok(Some("{}".to_owned()))
     }
 }
 

@@ -33,7 +33,7 @@ pub struct RunView {
 impl RunView {
     /// Reads the run in the folder at `path`.
     pub fn at(path: &Path) -> Result<Self, ViewError> {
-        let folder = RunFolder::at(path).ok_or_else(|| ViewError::NoLedger(path.to_owned()))?;
+        let folder = RunFolder::at(path)?.ok_or_else(|| ViewError::NoLedger(path.to_owned()))?;
         Self::read(folder)
     }
 

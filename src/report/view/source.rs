@@ -6,7 +6,9 @@ use super::row::ViewRow;
 use super::run_rows::RunView;
 use super::table_rows::TableView;
 use crate::model::RunId;
-use crate::run::RunFolder;
+use crate::platform::look;
+use crate::run::{RunError, RunFolder};
+use std::fs::Metadata;
 use std::path::Path;
 
 /// Something with rows.
@@ -21,10 +23,11 @@ impl Source {
     /// Opens what `given` names: a CSV, the folder of a run, or the id of a run below `home`. `base` is the working folder.
     pub fn open(given: &str, base: &Path, home: &Path) -> Result<Self, ViewError> {
         let path = base.join(given);
-        if path.is_dir() {
+        let there = look::reach(&path).map_err(RunError::io(&path))?;
+        if there.as_ref().is_some_and(Metadata::is_dir) {
             return Ok(Self::Run(Box::new(RunView::at(&path)?)));
         }
-        if path.exists() || given.ends_with(".csv") {
+        if there.is_some() || given.ends_with(".csv") {
             return Ok(Self::Table(TableView::open(&path, Path::new(given))?));
         }
         let folder = RunFolder::find(home, &RunId::new(given))?;

@@ -12,6 +12,7 @@ use super::waves::Waves;
 use super::{cost, figures, tasks};
 use crate::model::RunKind;
 use crate::platform;
+use crate::platform::look;
 use crate::report::stats::{By, Figures, RunFacts};
 use crate::report::view::{Needs, RunView, Source, TableKind};
 use rust_xlsxwriter::Workbook;
@@ -182,7 +183,10 @@ impl Whole {
         let (result, waves) = match source {
             Source::Table(table) => (table.path().to_owned(), Vec::new()),
             Source::Run(run) => {
-                let output = run.state().spawned_output().filter(|path| path.exists());
+                let output = run
+                    .state()
+                    .spawned_output()
+                    .filter(|path| matches!(look::find(path), Ok(Some(_))));
                 let ledger = run.folder().ledger();
                 let compiled = run.state().waves.iter().map(|wave| &wave.compiled);
                 let path = |file: &PathBuf| absolute(&run.folder().path().join(file));

@@ -2,7 +2,7 @@
 //! written as a CSV.
 
 use crate::job::JobError;
-use crate::platform::{private, retry_interrupted, temporary_file_in};
+use crate::platform::{look, private, retry_interrupted, temporary_file_in};
 use crate::run::error::RunError;
 use crate::table;
 use crate::table::TableError;
@@ -36,9 +36,13 @@ impl InputFile {
             sheet: None,
         };
         input.is_streamed = input.copy.is_some();
-        if table::sheet::is_workbook(input.source()) {
+        if table::sheet::is_workbook(input.source()).map_err(RunError::io(path))? {
             input.convert(sheet)?;
-        } else if sheet.is_some() && path.is_file() {
+        } else if sheet.is_some()
+            && look::reach(path)
+                .map_err(RunError::io(path))?
+                .is_some_and(|there| there.is_file())
+        {
             return Err(refused(SheetError::NotAWorkbook {
                 path: path.to_owned(),
             }));
@@ -91,8 +95,8 @@ fn temporary_file(input: &Path) -> Result<NamedTempFile, RunError> {
 
 /// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
 fn copy_pipe(path: &Path) -> Result<Option<NamedTempFile>, RunError> {
-    let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    if !is_stream {
+    let there = look::reach(path).map_err(RunError::io(path))?;
+    if !there.is_some_and(|there| !there.is_file() && !there.is_dir()) {
         return Ok(None);
     }
     let from = File::open(path).map_err(RunError::io(path))?;

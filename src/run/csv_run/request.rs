@@ -3,7 +3,7 @@
 use crate::adapter;
 use crate::job::{AgentProtocol, Settings, Worker};
 use crate::model::{JobId, RunId};
-use crate::platform::{Claim, Sandbox};
+use crate::platform::{Claim, Sandbox, look};
 use crate::run::confinement;
 use crate::run::confinement::protected_by_csv;
 use crate::run::error::RunError;
@@ -106,12 +106,7 @@ pub(super) fn confine(
     folder: &RunFolder,
 ) -> Result<Option<Arc<Sandbox>>, RunError> {
     let protected = protected_by_csv(&worker.folder)?;
-    Ok(confinement::sandbox(
-        worker,
-        agent_protocol,
-        protected,
-        folder.runs(),
-    ))
+    confinement::sandbox(worker, agent_protocol, protected, folder.runs())
 }
 
 /// Checks that `output` may be written. An existing file is refused with `hint`, unless it is to be replaced.
@@ -123,7 +118,7 @@ pub(crate) fn check_output(
 ) -> Result<(), RunError> {
     in_use.check(output, "-o")?;
     // A dangling link would be replaced as well.
-    if std::fs::symlink_metadata(output).is_ok() && !force {
+    if !force && look::is_taken(output).map_err(RunError::io(output))? {
         return Err(RunError::Output {
             path: output.to_owned(),
             why: "already exists".to_owned(),

@@ -5,7 +5,7 @@ use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, request, spawn};
 use crate::job::Settings;
 use crate::model::{Event, RunResumed};
-use crate::platform::{Claim, Readers, digest, durable, machine_fault};
+use crate::platform::{Claim, Readers, digest, durable, look, machine_fault};
 use crate::run::error::RunError;
 use crate::run::preflight::{InUse, normalize_path};
 use std::io;
@@ -99,17 +99,22 @@ impl SpawnRun {
         let Some(was) = &self.settings.input_sha256 else {
             return Ok(None);
         };
-        let is = |path: &Path| digest::sha256_of_file(path).is_ok_and(|is| is == *was);
-        if is(copy) {
+        let is = |path: &Path| -> Result<bool, RunError> {
+            let sha256 = look::reachable(digest::sha256_of_file(path));
+            Ok(sha256.map_err(RunError::io(path))?.as_ref() == Some(was))
+        };
+        if is(copy)? {
             return Ok(None);
         }
         let shown = copy.display();
         let sheet = self.settings.job.sheet.as_deref();
         let input = match self.settings.is_streamed {
             true => None,
-            false => InputFile::open(input, sheet).ok(),
+            false => machine_fault::apart(InputFile::open(input, sheet))?.ok(),
         };
-        if let Some(input) = input.filter(|input| is(input.source())) {
+        if let Some(input) = input
+            && is(input.source())?
+        {
             let mut from = std::fs::File::open(input.source()).map_err(RunError::io(copy))?;
             durable::replace(copy, Readers::Owner, |out| {
                 io::copy(&mut from, out).map(drop)
@@ -160,8 +165,11 @@ impl SpawnRun {
                 difference,
             });
         }
-        let place = |job: &Settings| normalize_path(&job.output_csv_path);
-        let is_elsewhere = place(&job) != place(&self.settings.job);
+        let place = |job: &Settings| {
+            let output = &job.output_csv_path;
+            normalize_path(output).map_err(RunError::io(output))
+        };
+        let is_elsewhere = place(&job)? != place(&self.settings.job)?;
         if !is_elsewhere {
             job.output_csv_path
                 .clone_from(&self.settings.job.output_csv_path);

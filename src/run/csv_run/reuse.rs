@@ -52,7 +52,7 @@ impl EarlierRun {
     /// # Errors
     /// [`RunError::NotReusable`] names the first setting that differs.
     pub fn check(&self, job: &Settings, root: &Path) -> Result<(), RunError> {
-        let commit = spawn::base_sha(root);
+        let commit = spawn::base_sha(root)?;
         match find_difference(&self.settings, job, commit.as_deref()) {
             None => Ok(()),
             Some(what) => Err(RunError::NotReusable {

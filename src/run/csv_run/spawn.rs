@@ -12,7 +12,7 @@ use crate::model::{
     Event, OutputWritten, RowId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
     json,
 };
-use crate::platform::{Claim, Hashed, Readers, Repo, durable};
+use crate::platform::{Claim, Hashed, Readers, Repo, durable, look};
 use crate::run::confinement;
 use crate::run::confinement::protected_by_csv;
 use crate::run::error::RunError;
@@ -158,7 +158,7 @@ impl Journal for LedgerJournal {
 
 /// The hash of the file at `output`, if there is one.
 pub(crate) fn hash_existing(output: &Path) -> Result<Option<String>, RunError> {
-    let exists = std::fs::symlink_metadata(output).is_ok();
+    let exists = look::is_taken(output).map_err(RunError::io(output))?;
     let hash = exists.then(|| job::fingerprint(output)).transpose();
     hash.map_err(RunError::io(output))
 }
@@ -189,7 +189,7 @@ impl SpawnRun {
             replaces: hash_existing(&job.output_csv_path)?,
             job,
             record: request.record.clone(),
-            base_sha: base_sha(root),
+            base_sha: base_sha(root)?,
             reuse: request.reuse.clone(),
             input_sha256: Some(input.sha256()),
             is_streamed: request.is_streamed,
@@ -239,14 +239,19 @@ impl SpawnRun {
     }
 
     /// The input of a spawned CSV, resolved; `None` for another kind of run.
-    pub fn input_path(folder: &RunFolder) -> Option<PathBuf> {
-        let first = ledger::first(&folder.ledger()).ok()??;
-        let Event::RunStarted(started) = first.event else {
-            return None;
+    ///
+    /// # Errors
+    /// A fault of the machine: it may be one.
+    pub fn input_path(folder: &RunFolder) -> Result<Option<PathBuf>, RunError> {
+        let first = look::reachable(ledger::first(&folder.ledger()))?.flatten();
+        let Some(Event::RunStarted(started)) = first.map(|first| first.event) else {
+            return Ok(None);
         };
-        let kept: RecordedSettings = serde_json::from_value(started.settings).ok()?;
+        let Ok(kept) = serde_json::from_value::<RecordedSettings>(started.settings) else {
+            return Ok(None);
+        };
         let path = started.root.join(kept.job.csv_path);
-        Some(std::fs::canonicalize(&path).unwrap_or(path))
+        look::real(&path).map(Some).map_err(RunError::io(&path))
     }
 
     /// The job of a spawned CSV, as its ledger has it, over the copy of the input in its folder.
@@ -424,6 +429,7 @@ fn warn_of_other_path(placed: &Placed, job: &Settings, observer: &mut dyn Observ
 }
 
 /// The commit that is checked out; none outside a repository.
-pub(crate) fn base_sha(root: &Path) -> Option<String> {
-    Repo::find(root).and_then(|repo| repo.head()).ok()
+pub(crate) fn base_sha(root: &Path) -> Result<Option<String>, RunError> {
+    let head = Repo::find(root).and_then(|repo| repo.head());
+    Ok(look::reachable(head)?)
 }

@@ -98,7 +98,7 @@ impl PlanRun {
             self.block_abandoned(unit, &detail, watcher)?;
         }
         self.lock.clear_pending()?;
-        if self.repo.is_gone() {
+        if self.repo.is_gone()? {
             self.end_without_repository(watcher)?;
         }
         Ok(open.len() + rolled_back.len())
@@ -111,7 +111,7 @@ impl PlanRun {
         stop: &Stop,
     ) -> Result<String, RunError> {
         let (repo, trees) = (&self.repo, self.trees());
-        let checkout = match repo.is_gone() {
+        let checkout = match repo.is_gone()? {
             true => repo.clone(),
             false => self.checkout()?,
         };

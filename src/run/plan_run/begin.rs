@@ -16,7 +16,7 @@ use crate::job::{Journal, Stop};
 use crate::ledger::Ledger;
 use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
 use crate::plan::{Item, ItemId, Plan, PlanError, Store};
-use crate::platform::{GitError, Repo, Sandbox, clock};
+use crate::platform::{GitError, Repo, Sandbox, clock, look};
 use crate::run::budget_overrides::BudgetOverrides;
 use crate::run::confinement;
 use crate::run::confinement::protected_by_plan;
@@ -159,7 +159,9 @@ impl PlanRun {
             folder,
             BudgetOverrides::default(),
             |root, folder, has_joined| match Repo::find(root) {
-                Err(GitError::NoRepository { .. }) if root.is_dir() => {
+                Err(GitError::NoRepository { .. })
+                    if look::is_folder(root).map_err(RunError::io(root))? =>
+                {
                     let lock = RepoLock::without_repository(folder.path())?;
                     Ok((Repo::gone(root), lock))
                 }
@@ -203,7 +205,7 @@ impl PlanRun {
         let has_joined = settings.options.join;
         let (repo, lock) = find(&started.root, &folder, has_joined)?;
         let repo = repo.recorded(&folder.writers());
-        let is_gone = repo.is_gone();
+        let is_gone = repo.is_gone()?;
         // Without a repository no worker starts.
         let mut sandbox_note = None;
         if !is_gone {
@@ -266,7 +268,7 @@ impl PlanRun {
         recorder: Recorder,
     ) -> Result<Self, RunError> {
         // Without a repository no worker starts.
-        let protected = match repo.is_gone() {
+        let protected = match repo.is_gone()? {
             true => Vec::new(),
             false => protected_by_plan(&repo, &settings.plan_file)?,
         };
@@ -277,7 +279,7 @@ impl PlanRun {
         repo.forget_changes();
         let tree_forgotten_ns = clock::now().as_nanosecond();
         Ok(Self {
-            sandbox: confinement::sandbox(&settings.worker, protocol, protected, folder.runs()),
+            sandbox: confinement::sandbox(&settings.worker, protocol, protected, folder.runs())?,
             run_limits,
             store: Store::at(&settings.plan_file).cached(),
             watch: Arc::new(TreeWatch::new(&repo, &settings.plan_file, folder.path())),

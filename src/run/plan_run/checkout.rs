@@ -11,7 +11,7 @@ use crate::integrate::{
 };
 use crate::job::{Journal, Stop};
 use crate::model::RunId;
-use crate::platform::{Mechanism, Repo, Sandbox, Writers, durable};
+use crate::platform::{Mechanism, Repo, Sandbox, Writers, durable, look};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State};
@@ -68,7 +68,8 @@ impl PlanRun {
         let tip = tip.unwrap_or_else(|| self.settings.base_sha.clone());
         // As long as this file exists, files of the tree may be missing.
         let unfinished = path.with_extension("unfinished");
-        if path.join(".git").is_dir() && !unfinished.exists() {
+        let look = || Ok(look::is_folder(&path.join(".git"))? && !look::is_taken(&unfinished)?);
+        if look().map_err(RunError::io(&path))? {
             let tree = Repo::find(&path)?.recorded(&self.folder.writers());
             if is_open(self.state()) || tree.head()? == tip {
                 return Ok(tree);

@@ -176,12 +176,12 @@ impl Task {
         metadata
     }
 
-    fn context(&self, files: &FileList, round: &Round) -> TaskContext {
+    fn context(&self, files: &FileList, round: &Round) -> io::Result<TaskContext> {
         let scope = match &self.test_scope {
             Some(test) if round.is_test => &test.with_task,
             _ => &self.scope,
         };
-        TaskContext {
+        Ok(TaskContext {
             task_id: self.unit.to_string(),
             objective: self.objective.clone(),
             mesh_meta: match self.has_metadata {
@@ -194,10 +194,10 @@ impl Task {
                 ),
             },
             files: match self.has_metadata {
-                true => files.scope_as_markdown(scope),
+                true => files.scope_as_markdown(scope)?,
                 false => files.names_as_markdown(),
             },
-        }
+        })
     }
 }
 
@@ -223,15 +223,17 @@ pub(crate) struct WaveDraft<'u> {
 
 impl WaveDraft<'_> {
     /// The rows, block by block.
-    fn blocks(&self) -> impl Iterator<Item = Result<Vec<WaveRow>, LedgerError>> + Send {
+    fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<WaveRow>>> + Send {
         self.units.chunks(BLOCK).map(|block| {
             let loaded = block.iter().map(|(_, state, _)| self.load(state));
-            let loaded: Vec<UnitState> = loaded.collect::<Result<_, _>>()?;
+            let loaded: Result<Vec<UnitState>, LedgerError> = loaded.collect();
+            let loaded = loaded.map_err(io::Error::other)?;
             let units = block.par_iter().zip(&loaded);
-            let rows = units.flat_map_iter(|((task, _, emission), state)| {
+            let rows = units.map(|((task, _, emission), state)| {
                 rows_of(self.files, self.round, task, state, emission)
             });
-            Ok(rows.collect())
+            let rows: Vec<Vec<WaveRow>> = rows.collect::<io::Result<_>>()?;
+            Ok(rows.into_iter().flatten().collect())
         })
     }
 
@@ -307,7 +309,7 @@ impl WaveDraft<'_> {
             if is_asked(stop) {
                 return Ok(None);
             }
-            let block = block.map_err(io::Error::other)?;
+            let block = block?;
             // One block is written while the next one is rendered.
             let write = || block.iter().try_for_each(|row| writer.row(row));
             let written;
@@ -335,8 +337,8 @@ fn rows_of(
     task: &Task,
     state: &UnitState,
     emission: &Emission,
-) -> Vec<WaveRow> {
-    let (context, metadata) = (task.context(files, round), task.metadata());
+) -> io::Result<Vec<WaveRow>> {
+    let (context, metadata) = (task.context(files, round)?, task.metadata());
     let attempt = emission.attempt;
     let row = |role| WaveRow {
         key: RowKey {
@@ -357,7 +359,7 @@ fn rows_of(
         depends_on: task.depends_on.clone(),
         prompt: protocol::render(&task.protocol, round, role, attempt, &context, state),
     };
-    emission.roles.iter().map(row).collect()
+    Ok(emission.roles.iter().map(row).collect())
 }
 
 /// The head of a wave: its number, and what the settings say of every wave.

@@ -3,7 +3,7 @@
 //! They are listed once for a wave. A scope finds its files by the literal beginnings of its globs, so a task costs what its
 //! scope holds and not what the repository holds.
 
-use crate::platform::Repo;
+use crate::platform::{Repo, look, machine_fault};
 use crate::scope::Scope;
 use crate::template;
 use crate::workspace::SnapshotError;
@@ -57,28 +57,31 @@ impl FileList {
     }
 
     /// The files of a scope, as Markdown for a prompt: all names, and contents up to a limit.
-    pub fn scope_as_markdown(&self, scope: &Scope) -> String {
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn scope_as_markdown(&self, scope: &Scope) -> io::Result<String> {
         let mut text = String::new();
         for at in self.covered_by(scope) {
-            self.add_file(&self.files[at], &mut text);
+            self.add_file(&self.files[at], &mut text)?;
         }
         if text.is_empty() {
             text.push_str("No file of the scope exists yet.\n");
         }
-        text
+        Ok(text)
     }
 
-    fn add_file(&self, file: &ListedFile, text: &mut String) {
+    fn add_file(&self, file: &ListedFile, text: &mut String) -> io::Result<()> {
         const BYTES_MAX: usize = 48 * 1024;
         let name = &file.name;
         let full = self.root.join(&file.path);
         // Reading a pipe could block forever.
-        let content = match full.is_file() {
-            true => std::fs::read_to_string(full),
+        let content = look::is_file(&full).and_then(|is_file| match is_file {
+            true => std::fs::read_to_string(&full),
             false => Err(io::ErrorKind::InvalidInput.into()),
-        };
-        match content {
-            Ok(content) if text.len() + content.len() <= BYTES_MAX => {
+        });
+        match look::reachable(content).map_err(machine_fault::at(format!("reading `{name}`")))? {
+            Some(content) if text.len() + content.len() <= BYTES_MAX => {
                 let fence = template::fence_for(&content);
                 text.push_str(&format!("`{name}`:\n\n{fence}\n{content}"));
                 if !content.ends_with('\n') {
@@ -86,11 +89,12 @@ impl FileList {
                 }
                 text.push_str(&format!("{fence}\n\n"));
             }
-            Ok(content) => {
+            Some(content) => {
                 text.push_str(&format!("`{name}`: {} bytes, not shown\n\n", content.len()))
             }
-            Err(_) => text.push_str(&format!("`{name}`: not text\n\n")),
+            None => text.push_str(&format!("`{name}`: not text\n\n")),
         }
+        Ok(())
     }
 
     /// The indexes of the files that `scope` covers, in order.

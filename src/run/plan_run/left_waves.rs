@@ -6,6 +6,7 @@
 use super::begin::PlanRun;
 use crate::executor;
 use crate::job::{Journal, Observer, Progress, Stop, write_csv};
+use crate::platform::look;
 use crate::run::error::RunError;
 use crate::run::store::Wave;
 use crate::run::watcher::Watcher;
@@ -45,14 +46,19 @@ impl PlanRun {
 
     fn end_released_waves(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         self.release_changed_units(watcher)?;
-        let is_left = |wave: &&Wave| {
+        let mut left = Vec::new();
+        for wave in &self.state().waves {
             let attempts = wave.job.attempts;
             let output = self.folder.path().join(&wave.compiled.csv_path);
-            let is_whole =
-                attempts.spawned == attempts.closed && output.with_extension("out.csv").is_file();
-            wave.job_id.is_some() && !wave.is_open() && !is_whole
-        };
-        let left: Vec<Wave> = self.state().waves.iter().filter(is_left).cloned().collect();
+            let output = output.with_extension("out.csv");
+            if wave.job_id.is_some()
+                && !wave.is_open()
+                && !(attempts.spawned == attempts.closed
+                    && look::is_file(&output).map_err(RunError::io(&output))?)
+            {
+                left.push(wave.clone());
+            }
+        }
         for wave in left {
             let settings = self.job_settings(&wave.compiled, wave.job_id)?;
             let stop = Stop::new().map_err(RunError::io(&settings.csv_path))?;

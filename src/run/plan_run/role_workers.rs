@@ -36,7 +36,7 @@ impl RoleWorkers {
         let workers = known.into_iter().map(|bound| {
             let agent_protocol = adapter::agent_protocol(&bound.worker)?;
             let protocol = agent_protocol.as_ref();
-            let sandbox = confinement::sandbox(&bound.worker, protocol, protected.to_vec(), runs);
+            let sandbox = confinement::sandbox(&bound.worker, protocol, protected.to_vec(), runs)?;
             Ok(RowWorker {
                 worker: bound.worker.clone(),
                 agent_protocol,

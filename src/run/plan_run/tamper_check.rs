@@ -12,7 +12,7 @@ use crate::integrate::own_outputs;
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
 use crate::plan::Plan;
-use crate::platform::{clock, durable};
+use crate::platform::{clock, durable, look};
 use crate::run::error::RunError;
 use crate::workspace::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
@@ -79,17 +79,23 @@ impl PlanRun {
         paths.retain(|path| !self.repo.root().join(path).starts_with(self.folder.runs()));
         // What a killed writer of the plan left is removed by the next one.
         let file = self.store.file();
-        let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let target = look::real(file).map_err(RunError::io(file))?;
         paths.retain(|path| {
             let path = self.repo.root().join(path);
             !(durable::is_temporary_of(&path, file) || durable::is_temporary_of(&path, &target))
         });
         if !paths.is_empty() {
             let outputs = own_outputs();
-            paths.retain(|path| {
-                let found = std::fs::symlink_metadata(self.repo.root().join(path));
-                !found.is_ok_and(|found| outputs.contains(&(found.dev(), found.ino())))
-            });
+            let mut foreign = Vec::new();
+            for path in paths {
+                let full = self.repo.root().join(&path);
+                let found = look::reachable(std::fs::symlink_metadata(&full));
+                let found = found.map_err(RunError::io(&full))?;
+                if !found.is_some_and(|found| outputs.contains(&(found.dev(), found.ino()))) {
+                    foreign.push(path);
+                }
+            }
+            paths = foreign;
         }
         if paths.is_empty() || context.in_flight.is_empty() {
             return Ok(());

@@ -345,7 +345,7 @@ impl PlanRun {
         if pending.is_some() && !is_local {
             return Ok(Some(interrupted.into()));
         }
-        let Some(folder) = RunFolder::at(&path) else {
+        let Some(folder) = RunFolder::at(&path)? else {
             if !is_local {
                 return Ok(Some(interrupted.into()));
             }

@@ -4,10 +4,11 @@
 
 use crate::model::shell_word;
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
-use crate::platform::machine_fault;
+use crate::platform::look;
 use crate::run::error::RunError;
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -59,16 +60,25 @@ impl InUse {
     }
 
     /// Adds the files that a worker's command names, as a word or within one: `--rules=F`, `@F`, `sh -c 'agent <F'`.
-    pub fn add_command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn add_command<'w>(
+        &mut self,
+        words: impl IntoIterator<Item = &'w str>,
+        folder: &Path,
+    ) -> Result<(), RunError> {
         let within = |c: char| c.is_whitespace() || "=@'\"`<>|&;(){},:".contains(c);
         for word in words {
             for part in std::iter::once(word).chain(word.split(within)) {
                 let path = folder.join(part);
-                if !part.is_empty() && path.is_file() {
+                let there = look::reach(&path).map_err(RunError::io(&path))?;
+                if !part.is_empty() && there.is_some_and(|there| there.is_file()) {
                     self.add_file("belongs to the worker's command", path);
                 }
             }
         }
+        Ok(())
     }
 
     /// Adds the paths of `other`.
@@ -90,13 +100,16 @@ impl InUse {
                 hint: Some(format!("name {what} with {option}")),
             })
         };
-        if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
+        let failed = || RunError::io(output);
+        let there = look::reach(output).map_err(failed())?;
+        let is_folder = there.as_ref().is_some_and(Metadata::is_dir);
+        if is_folder || output.as_os_str().as_bytes().ends_with(b"/") {
             return refuse("is a folder".to_owned(), "a file in it");
         }
-        if let Some(what) = self.find_conflict(output) {
+        if let Some(what) = self.find_conflict(output).map_err(failed())? {
             return refuse(what, "another file");
         }
-        if std::fs::metadata(output).is_ok_and(|there| !there.is_file()) {
+        if there.is_some_and(|there| !there.is_file()) {
             return refuse("is not a regular file".to_owned(), "another file");
         }
         let above = output.ancestors().skip(1);
@@ -110,8 +123,7 @@ impl InUse {
             source,
         };
         let above = above.find_map(|folder| {
-            let found = machine_fault::apart(std::fs::metadata(folder));
-            let found = found.map(Result::ok).transpose()?;
+            let found = look::reach(folder).transpose()?;
             Some(found.map(|found| (folder, found.is_dir())))
         });
         let above = match above.transpose().map_err(not_usable)? {
@@ -134,7 +146,7 @@ impl InUse {
     pub fn check_in_folder(&self, output: &Path, option: &str) -> Result<(), RunError> {
         self.check(output, option)?;
         let folder = crate::platform::parent(output);
-        if folder.is_dir() {
+        if is_folder(folder).map_err(RunError::io(folder))? {
             return Ok(());
         }
         let name = shell_word(&folder.to_string_lossy());
@@ -152,69 +164,81 @@ impl InUse {
     /// # Errors
     /// [`RunError::Output`], as for a file.
     pub fn check_folder(&self, folder: &Path, option: &str) -> Result<(), RunError> {
-        match folder.is_dir() {
-            true => {
+        let there = look::reach(folder).map_err(RunError::io(folder))?;
+        match there.map(|there| there.is_dir()) {
+            Some(true) => {
                 self.check_answers(folder, option)?;
                 self.check(&folder.join("answer.json"), option)
             }
-            false if folder.exists() => Err(RunError::Output {
+            Some(false) => Err(RunError::Output {
                 path: folder.to_owned(),
                 why: "is not a folder".to_owned(),
                 hint: Some(format!("name a folder with {option}")),
             }),
-            false => self.check(folder, option),
+            None => self.check(folder, option),
         }
     }
 
     /// An answer is named after its row, so any JSON file in `folder` may be overwritten.
     fn check_answers(&self, folder: &Path, option: &str) -> Result<(), RunError> {
+        let failed = || RunError::io(folder);
         let is_answer = |path: &Path| path.extension().is_some_and(|it| it == "json");
-        let folder_of = |path: &Path| normalize_path(path).parent().map(Path::to_owned);
-        let mut files = self.files.iter().chain(&self.reserved);
-        let inside = std::fs::canonicalize(folder).ok();
-        let read = files.find(|(_, path)| is_answer(path) && folder_of(path) == inside);
-        read.map_or(Ok(()), |(what, path)| {
-            Err(RunError::Output {
-                path: folder.to_owned(),
-                why: format!("is a folder with a file that {what}: `{}`", path.display()),
-                hint: Some(format!("name a folder of its own with {option}")),
-            })
-        })
+        let inside = look::real(folder).map_err(failed())?;
+        for (what, path) in self.files.iter().chain(&self.reserved) {
+            if is_answer(path) && normalize_path(path).map_err(failed())?.parent() == Some(&inside)
+            {
+                return Err(RunError::Output {
+                    path: folder.to_owned(),
+                    why: format!("is a folder with a file that {what}: `{}`", path.display()),
+                    hint: Some(format!("name a folder of its own with {option}")),
+                });
+            }
+        }
+        Ok(())
     }
 
-    fn find_conflict(&self, output: &Path) -> Option<String> {
-        let same = |(_, path): &&(String, PathBuf)| is_same_file(output, path);
-        if let Some((what, _)) = self.files.iter().find(same) {
-            return Some(what.clone());
+    /// What stands against `output`, as a predicate.
+    fn find_conflict(&self, output: &Path) -> io::Result<Option<String>> {
+        let own_id = file_id(output)?;
+        let is_same =
+            |path: &Path| Ok::<_, io::Error>(own_id.is_some() && file_id(path)? == own_id);
+        for (what, path) in &self.files {
+            if is_same(path)? {
+                return Ok(Some(what.clone()));
+            }
         }
-        let same_name =
-            |it: &&(String, PathBuf)| same(it) || normalize_path(output) == normalize_path(&it.1);
-        if let Some((what, _)) = self.reserved.iter().find(same_name) {
-            return Some(what.clone());
+        let place = normalize_path(output)?;
+        for (what, path) in &self.reserved {
+            if is_same(path)? || normalize_path(path)? == place {
+                return Ok(Some(what.clone()));
+            }
         }
-        if let Some(stream) = find_standard_stream(output) {
-            return Some(format!("is {stream} of this command"));
+        if let Some(stream) = find_standard_stream(output)? {
+            return Ok(Some(format!("is {stream} of this command")));
         }
         if output.components().any(|part| part.as_os_str() == ".git") {
-            return Some("is in git's folder".to_owned());
+            return Ok(Some("is in git's folder".to_owned()));
         }
-        if is_run_file(output) {
-            return Some("belongs to a run".to_owned());
+        if is_run_file(output)? {
+            return Ok(Some("belongs to a run".to_owned()));
         }
         self.find_folder(crate::platform::parent(output))
     }
 
     /// The predicate of the folder in use that contains `folder`.
-    fn find_folder(&self, folder: &Path) -> Option<String> {
-        let folder = std::fs::canonicalize(folder).ok()?;
-        let holds = |(_, path): &&(String, PathBuf)| {
-            std::fs::canonicalize(path).is_ok_and(|path| folder.starts_with(path))
-        };
-        self.folders
-            .iter()
-            .find(holds)
-            .map(|(what, _)| what.clone())
+    fn find_folder(&self, folder: &Path) -> io::Result<Option<String>> {
+        let folder = look::real(folder)?;
+        for (what, path) in &self.folders {
+            if folder.starts_with(look::real(path)?) {
+                return Ok(Some(what.clone()));
+            }
+        }
+        Ok(None)
     }
+}
+
+fn is_folder(path: &Path) -> io::Result<bool> {
+    Ok(look::reach(path)?.is_some_and(|there| there.is_dir()))
 }
 
 /// Whether a name of `output` or the whole path is too long. The file system is asked in the folder `above`, which exists: in one that
@@ -228,27 +252,23 @@ fn is_too_long(output: &Path, above: &Path) -> bool {
 }
 
 /// Whether it is the ledger or the input copy of a run. The waves are in a folder of their own and may be written.
-fn is_run_file(output: &Path) -> bool {
+fn is_run_file(output: &Path) -> io::Result<bool> {
     const FILES: [&str; 2] = ["ledger.jsonl", "input.csv"];
     let folder = crate::platform::parent(output);
-    let is_run = folder.join("ledger.jsonl").exists() && folder.join("logs").is_dir();
-    is_run
-        && FILES
-            .iter()
-            .any(|name| output.file_name() == Some(name.as_ref()))
+    let is_named = |name: &&str| output.file_name() == Some(name.as_ref());
+    Ok(FILES.iter().any(is_named)
+        && look::reach(&folder.join("ledger.jsonl"))?.is_some()
+        && is_folder(&folder.join("logs"))?)
 }
 
-/// Whether both are the same file, also through a link.
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    let id = |path: &Path| {
-        let there = std::fs::metadata(path).ok()?;
-        Some((there.dev(), there.ino()))
-    };
-    id(a).is_some() && id(a) == id(b)
+/// The device and the number of a file, which are the same under all its names.
+fn file_id(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    let there = look::reach(path)?;
+    Ok(there.map(|there| (there.dev(), there.ino())))
 }
 
 /// The absolute path with links resolved as far as the folders exist, so that two spellings of one path are equal.
-pub(crate) fn normalize_path(path: &Path) -> PathBuf {
+pub(crate) fn normalize_path(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut place = PathBuf::new();
     for part in path.parent().unwrap_or(&path).components() {
@@ -256,23 +276,27 @@ pub(crate) fn normalize_path(path: &Path) -> PathBuf {
             Component::ParentDir => drop(place.pop()),
             part => place.push(part),
         }
-        place = std::fs::canonicalize(&place).unwrap_or(place);
+        place = look::real(&place)?;
     }
-    place.join(path.file_name().unwrap_or_default())
+    Ok(place.join(path.file_name().unwrap_or_default()))
 }
 
 /// The standard stream that is redirected to this file.
-fn find_standard_stream(output: &Path) -> Option<&'static str> {
-    if !output.is_file() {
-        return None;
-    }
-    let streams = [
+fn find_standard_stream(output: &Path) -> io::Result<Option<&'static str>> {
+    let there = look::reach(output)?.filter(Metadata::is_file);
+    let Some(id) = there.map(|there| (there.dev(), there.ino())) else {
+        return Ok(None);
+    };
+    for (stream, name) in [
         ("/dev/fd/0", "standard input"),
         ("/dev/fd/1", "standard output"),
         ("/dev/fd/2", "standard error"),
-    ];
-    let is_it = |it: &(&str, &str)| is_same_file(output, Path::new(it.0));
-    streams.into_iter().find(is_it).map(|it| it.1)
+    ] {
+        if file_id(Path::new(stream))? == Some(id) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -304,7 +328,9 @@ mod tests {
         let mut in_use = InUse::around(folder.path(), folder.path());
         in_use.add_file("is the schema", at("schema.json"));
         in_use.add_folder("is in the folder of answers", at("answers"));
-        in_use.add_command(["agent", "-x"], folder.path());
+        in_use
+            .add_command(["agent", "-x"], folder.path())
+            .expect("looked");
         for (output, expected) in [
             ("schema.json", Some("is the schema")),
             ("./answers/../schema.json", Some("is the schema")),
@@ -356,7 +382,7 @@ mod tests {
         }
         let mut in_use = InUse::default();
         let words = ["--rules=a", "@b", "agent <c; cat 'd'|tee", "{id}"];
-        in_use.add_command(words, folder.path());
+        in_use.add_command(words, folder.path()).expect("looked");
         for name in ["a", "b", "c", "d"] {
             assert!(why(&in_use, &at(name)).is_some(), "{name}");
         }

@@ -8,8 +8,8 @@ use crate::adapter::{Choice, Configured};
 use crate::integrate::Delivery;
 use crate::model::{RunId, UnitId, shell_word};
 use crate::plan::{Item, ItemId, Plan, ResolveError, Status, Store};
-use crate::platform::Repo;
 use crate::platform::sandbox::Choice as Sandboxing;
+use crate::platform::{Repo, look};
 use crate::run::confinement::{SandboxRequest, protected_by_plan};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
@@ -259,7 +259,8 @@ pub(crate) fn resolve_plan_file(request: &Request, root: &Path) -> Result<PathBu
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
-    a.canonicalize().ok() == b.canonicalize().ok()
+    // For a hint only.
+    look::real(a).ok() == look::real(b).ok()
 }
 
 /// The first tasks, and those that were skipped. It is an error if every candidate is unusable.

@@ -2,12 +2,14 @@
 
 use crate::model::{Risk, Role};
 use crate::plan::{ItemId, Metadata, SwarmOverrides};
+use crate::platform::look;
 use crate::protocol::{Definition, Protocol, Round, Templates, Tiers};
 use crate::run::error::RunError;
 use crate::schedule::Selected;
 use crate::wave::Team;
 use include_dir::{Dir, include_dir};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -16,12 +18,14 @@ static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 struct TemplateFolder(Option<PathBuf>);
 
 impl Templates for TemplateFolder {
-    fn text(&self, name: &str) -> Option<String> {
-        let beside = self
-            .0
-            .as_ref()
-            .and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
-        beside.or_else(|| Some(BUILT_IN.get_file(name)?.contents_utf8()?.to_owned()))
+    fn text(&self, name: &str) -> io::Result<Option<String>> {
+        if let Some(folder) = &self.0
+            && let Some(beside) = look::found(std::fs::read_to_string(folder.join(name)))?
+        {
+            return Ok(Some(beside));
+        }
+        let built_in = BUILT_IN.get_file(name);
+        Ok(built_in.and_then(|file| Some(file.contents_utf8()?.to_owned())))
     }
 }
 
@@ -392,7 +396,8 @@ fn load(name: &str, search_path: ProtocolSearchPath<'_>) -> Result<Definition, R
         return Ok(Definition::parse(name, text, &TemplateFolder(None))?);
     }
     let path = search_path.root.join(name);
-    let Ok(text) = std::fs::read_to_string(&path) else {
+    let read = look::found(std::fs::read_to_string(&path));
+    let Some(text) = read.map_err(RunError::io(&path))? else {
         let known = BUILT_IN
             .files()
             .filter(|file| file.path().extension().is_some_and(|e| e == "yaml"));

@@ -2,7 +2,7 @@
 
 use crate::model::path_text::path_to_text;
 use crate::model::visible;
-use crate::platform::Repo;
+use crate::platform::{Repo, look};
 use crate::run::error::RunError;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,12 +13,15 @@ const NAMED_MAX: usize = 5;
 /// Checks that git can read the tree. Returns what to tell about it, if anything.
 pub fn check_tree(repo: &Repo) -> Result<Option<String>, RunError> {
     repo.check_filters()?;
-    let is_folder = |path: &PathBuf| {
-        let found = std::fs::symlink_metadata(repo.root().join(path));
-        found.is_ok_and(|found| found.is_dir())
-    };
     // Git lists the files of an untracked folder, but a repository as a whole.
-    let nested = repo.untracked()?.into_iter().filter(is_folder).collect();
+    let mut nested = BTreeSet::new();
+    for path in repo.untracked()? {
+        let full = repo.root().join(&path);
+        let found = look::entry(&full).map_err(RunError::io(&full))?;
+        if found.is_some_and(|found| found.is_dir()) {
+            nested.insert(path);
+        }
+    }
     let told: Vec<String> = [
         (repo.submodules()?, ["submodule", "submodules"]),
         (nested, ["untracked repository", "untracked repositories"]),

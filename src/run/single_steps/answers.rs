@@ -18,6 +18,7 @@ use crate::executor::slices::JobFolder;
 use crate::job::JobError;
 use crate::model;
 use crate::model::{RowId, one_line};
+use crate::platform::look;
 use crate::run::error::RunError;
 use crate::run::refusal::{FAULTS_MAX, Refusal};
 use crate::table::{Mark, ReadOptions, Reader, TableError};
@@ -26,7 +27,6 @@ use crate::wave::Label;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The maximum size of an answer in a folder, in bytes.
@@ -35,8 +35,9 @@ const ANSWER_BYTES_MAX: u64 = 8 << 20;
 impl Answers {
     /// Reads the answers at `path`.
     pub fn read(path: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Self, AnswersError> {
-        if path.is_dir() {
-            return read_folder(&answers_folder(path), awaited);
+        let there = look::reach(path).map_err(RunError::io(path))?;
+        if there.is_some_and(|there| there.is_dir()) {
+            return read_folder(&answers_folder(path)?, awaited);
         }
         if path
             .extension()
@@ -207,11 +208,11 @@ fn normalize_error(error: &str) -> String {
 }
 
 /// The folder with the answers: that of the slices, for the folder of an exported wave.
-pub(crate) fn answers_folder(path: &Path) -> PathBuf {
-    match JobFolder::open(path) {
-        Ok(job) => job.slices(),
-        Err(_) => path.to_owned(),
-    }
+pub(crate) fn answers_folder(path: &Path) -> Result<PathBuf, RunError> {
+    Ok(match look::reachable(JobFolder::open(path))? {
+        Some(job) => job.slices(),
+        None => path.to_owned(),
+    })
 }
 
 fn read_folder(folder: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, AnswersError> {
@@ -237,9 +238,8 @@ fn read_folder(folder: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, A
         }
     }
     let job_file = crate::platform::parent(folder);
-    let job = JobFolder::open(job_file)
-        .ok()
-        .filter(|job| job.slices() == folder);
+    let job = look::reachable(JobFolder::open(job_file)).map_err(RunError::from)?;
+    let job = job.filter(|job| job.slices() == folder);
     let job = job
         .map(|job| job.read())
         .transpose()
@@ -313,15 +313,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, AnswersError> {
 /// Whether a file exists. A pipe or a device is refused, since it may never end, and so is a file that is too large.
 fn check_file(path: &Path) -> Result<bool, AnswersError> {
     let refuse = |why: String| Err(AnswersError::refused(path, why));
-    let is_absent = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
-    match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => refuse("it is not a regular file".to_owned()),
-        Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
+    match look::find(path).map_err(RunError::io(path))? {
+        Some(metadata) if !metadata.is_file() => refuse("it is not a regular file".to_owned()),
+        Some(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
             refuse(format!("it has more than {ANSWER_BYTES_MAX} bytes"))
         }
-        Ok(_) => Ok(true),
-        Err(error) if is_absent(error.kind()) => Ok(false),
-        Err(error) => Err(RunError::io(path)(error).into()),
+        Some(_) => Ok(true),
+        None => Ok(false),
     }
 }
 

@@ -13,7 +13,7 @@ use super::unknown_files::KnownNames;
 use crate::job;
 use crate::job::{Journal, ResultCheck, Stop, Survey};
 use crate::model::{Event, JobId, RowId, WaveNo, WaveStarted};
-use crate::platform::look;
+use crate::platform::{look, machine_fault};
 use crate::run::error::RunError;
 use crate::run::plan_run::PlanRun;
 use crate::run::refusal::Refusal;
@@ -112,10 +112,12 @@ impl PlanRun {
         self.release_changed_units(watcher)?;
         let waves = self.select_waves(request.wave)?;
         let mut collected = Collected::default();
-        if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
+        if let Some(folder) = request.answers
+            && look::is_folder(folder).map_err(RunError::io(folder))?
+        {
             let plan = self.store.current()?;
             let names = KnownNames::of(self.state(), &plan, &self.protocols);
-            collected.unknown_files = names.unknown_files(&answers_folder(folder));
+            collected.unknown_files = names.unknown_files(&answers_folder(folder)?);
         }
         let mut to_take = Vec::new();
         for (number, found) in self.find_answers(&waves, request, &mut collected)? {
@@ -213,7 +215,9 @@ impl PlanRun {
             let awaited = self.awaited(&[wave]).map_err(AnswersError::from);
             let read = awaited.and_then(|awaited| Answers::read(&path, &awaited));
             match FoundAnswers::of(read) {
-                Err(RunError::Job(error @ job::JobError::Table(_))) => {
+                Err(RunError::Job(error @ job::JobError::Table(_)))
+                    if machine_fault::find(&error).is_none() =>
+                {
                     let refusal = Refusal::new(&path, error.to_string());
                     Ok((number, FoundAnswers::Refused(refusal)))
                 }

@@ -2,6 +2,7 @@
 
 use crate::model::{Role, RoundName, RowId, RowKey, UnitId};
 use crate::plan::Plan;
+use crate::platform::look;
 use crate::run::preflight::Protocols;
 use crate::run::store::State;
 use crate::wave::Label;
@@ -62,7 +63,7 @@ impl<'n> KnownNames<'n> {
         let mut strays = Vec::new();
         for entry in sorted_entries(folder) {
             let name = entry.file_name();
-            let is_folder = entry.path().is_dir();
+            let is_folder = look::is_folder(&entry.path()).unwrap_or(false);
             match name.to_str() {
                 Some(unit) if is_folder && self.is_unit(unit) => {
                     let inside = sorted_entries(&entry.path());

@@ -7,12 +7,11 @@
 
 use crate::integrate::{JoinFolder, has_ended};
 use crate::model::{LeaseAcquired, RunId, RunProcess, UnitId, file_name};
-use crate::platform::{durable, process};
+use crate::platform::{durable, look, process};
 use crate::run::error::RunError;
 use crate::schedule::{Heartbeat, Standing, TaskLease, Watched};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -178,7 +177,7 @@ impl Leases {
 
     /// Forgets released leases if no other process may remember one of them.
     pub fn forget_if_last(&self) -> Result<(), RunError> {
-        let mut owners = self.folder.owners().into_iter();
+        let mut owners = self.folder.owners()?.into_iter();
         if owners.any(|owner| owner != self.owner) {
             return Ok(());
         }
@@ -230,23 +229,16 @@ pub(super) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| RunError::io(path)(error.into())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(RunError::io(path)(error)),
-    }
+    let found = look::found(std::fs::read(path)).map_err(RunError::io(path))?;
+    let parsed = found
+        .map(|bytes| serde_json::from_slice(&bytes))
+        .transpose();
+    parsed.map_err(|error| RunError::io(path)(error.into()))
 }
 
 /// The files of a folder, without those that are being written.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(RunError::io(folder))?,
-    };
-    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-    let mut paths = paths.map_err(RunError::io(folder))?;
+    let mut paths = look::list(folder).map_err(RunError::io(folder))?;
     paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
     Ok(paths)
 }

@@ -40,7 +40,7 @@ fn find_similar(home: &Path, id: &RunId) -> Option<RunId> {
     const SIMILARITY_MIN: f64 = 0.8;
     let entries = std::fs::read_dir(home.join("runs")).ok()?;
     let names = entries.flatten().filter_map(|entry| {
-        let is_run = entry.path().join("ledger.jsonl").is_file();
+        let is_run = look::is_file(&entry.path().join("ledger.jsonl")).unwrap_or(false);
         entry.file_name().into_string().ok().filter(|_| is_run)
     });
     let (beginnings, names): (Vec<String>, Vec<String>) =
@@ -108,7 +108,8 @@ impl RunFolder {
                     return Err(RunError::io(&path)(error));
                 }
                 Err(_) if given.is_some() => {
-                    let has_begun = path.join("ledger.jsonl").exists();
+                    let ledger = path.join("ledger.jsonl");
+                    let has_begun = look::is_taken(&ledger).map_err(RunError::io(&ledger))?;
                     return Err(RunError::RunExists {
                         id,
                         path,
@@ -157,11 +158,22 @@ impl RunFolder {
     }
 
     /// The run whose folder is `path`; `None` if it has no ledger.
-    pub fn at(path: &Path) -> Option<Self> {
-        let path = std::fs::canonicalize(path).ok()?;
-        let id = RunId::new(path.file_name()?.to_string_lossy());
-        let has_ledger = path.join("ledger.jsonl").is_file();
-        has_ledger.then_some(Self { path, id })
+    ///
+    /// # Errors
+    /// [`RunError::Io`]: the folder can't be looked at.
+    pub fn at(path: &Path) -> Result<Option<Self>, RunError> {
+        let look = || {
+            Ok((
+                look::real(path)?,
+                look::is_file(&path.join("ledger.jsonl"))?,
+            ))
+        };
+        let (path, has_ledger) = look().map_err(RunError::io(path))?;
+        let id = path.file_name().filter(|_| has_ledger);
+        Ok(id.map(|id| Self {
+            id: RunId::new(id.to_string_lossy()),
+            path: path.clone(),
+        }))
     }
 
     /// The folder of an earlier run.
@@ -265,7 +277,8 @@ impl RunFolder {
         let folder = self.logs().join(wave.to_string());
         let name = item.file_name();
         let paths = ["err", "out"].map(|suffix| folder.join(format!("{name}.{attempt}.{suffix}")));
-        paths.into_iter().filter(|path| path.is_file()).collect()
+        let is_kept = |path: &PathBuf| look::is_file(path).unwrap_or(false);
+        paths.into_iter().filter(is_kept).collect()
     }
 
     /// Short-lived files; removed when the run ends.
@@ -364,7 +377,7 @@ impl RunFolder {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let is_trial = name.to_str().is_some_and(|name| name.starts_with(TRIAL));
-            if is_trial && entry.path().is_dir() {
+            if is_trial && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let _ = crate::workspace::remove(&entry.path());
             }
         }

@@ -119,7 +119,8 @@ impl Holder {
         // A task whose patch is kept is free for others.
         let held = state.in_flight().filter(|unit| !unit.is_held());
         let units: BTreeSet<UnitId> = held.map(|unit| unit.id.clone()).collect();
-        let holds = !units.is_empty() && is_same(Path::new(plan), plan_file);
+        let same = is_same(Path::new(plan), plan_file).map_err(RunError::io(plan_file))?;
+        let holds = !units.is_empty() && same;
         Ok(holds.then(|| Self {
             run_id: started.run_id.clone(),
             units,
@@ -129,9 +130,8 @@ impl Holder {
     }
 }
 
-fn is_same(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real(a) == real(b)
+fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    Ok(look::real(a)? == look::real(b)?)
 }
 
 impl State {
@@ -196,15 +196,15 @@ pub fn release_tasks(folder: &RunFolder) -> Result<bool, RunError> {
         return Err(IntegrateError::Pending { run_folder }.into());
     }
     // Without the repository there is no list.
-    let held = match Repo::find(&root) {
-        Ok(repo) => {
+    let held = match look::reachable(Repo::find(&root))? {
+        Some(repo) => {
             let lock = match has_joined {
                 true => RepoLock::join_for_one_turn(&repo, folder.id())?,
                 false => RepoLock::take(&repo, Some(folder.path()))?,
             };
             Some((repo, lock))
         }
-        Err(_) => None,
+        None => None,
     };
     Recorder::new(ledger, state).record(&[Event::from(cancelled_end())])?;
     folder.remove_temporary_files();
@@ -261,10 +261,8 @@ const SEPARATOR: u8 = 0;
 
 fn read_list(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {
     let path = list_path(repo)?;
-    let bytes = match std::fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(RunError::io(&path))?,
-    };
+    let found = look::found(std::fs::read(&path)).map_err(RunError::io(&path))?;
+    let bytes = found.unwrap_or_default();
     let paths = bytes.split(|byte| *byte == SEPARATOR);
     let paths = paths.filter(|path| !path.is_empty());
     Ok(paths

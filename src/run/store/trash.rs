@@ -3,11 +3,10 @@
 
 use super::run_folder::RunFolder;
 use crate::ledger::{Ledger, LedgerError};
-use crate::platform::private;
+use crate::platform::{look, machine_fault, private};
 use crate::run::error::RunError;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 const TRASH: &str = "trash";
@@ -28,10 +27,19 @@ impl RunFolder {
 /// Takes out the folders of runs that were killed before they began, if they are from before `before_ms` (since 1970); how many there were.
 pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u64, RunError> {
     let mut count = 0;
-    for path in list(&home.join("runs"))? {
-        let is_old = || Some(modified_ms(&path)? < before_ms);
-        let has_begun = path.join("ledger.jsonl").try_exists().unwrap_or(true);
-        if !path.is_dir() || has_begun || is_old() != Some(true) {
+    let runs = home.join("runs");
+    for path in look::list(&runs).map_err(RunError::io(&runs))? {
+        let failed = || RunError::io(&path);
+        let Some(there) = look::entry(&path).map_err(failed())? else {
+            continue;
+        };
+        let is_old = modified_ms(&there).is_some_and(|modified| modified < before_ms);
+        if !there.is_dir() || !is_old {
+            continue;
+        }
+        // A folder that this user may not look into stays.
+        let has_begun = machine_fault::apart(look::is_taken(&path.join("ledger.jsonl")));
+        if has_begun.map_err(failed())?.unwrap_or(true) {
             continue;
         }
         count += 1;
@@ -43,21 +51,8 @@ pub fn discard_unstarted(home: &Path, before_ms: i64, dry_run: bool) -> Result<u
     Ok(count)
 }
 
-/// What is in `folder`; nothing if that is missing.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(RunError::io(folder))?,
-    };
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    paths
-        .collect::<io::Result<_>>()
-        .map_err(RunError::io(folder))
-}
-
-fn modified_ms(path: &Path) -> Option<i64> {
-    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
-    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+fn modified_ms(there: &fs::Metadata) -> Option<i64> {
+    let since = there.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok()
 }
 
@@ -72,7 +67,7 @@ fn take_out(path: &Path, home: &Path, name: &str) -> Result<(), RunError> {
 /// Deletes what was taken out.
 pub fn empty_trash(home: &Path) -> Result<(), RunError> {
     let trash = home.join(TRASH);
-    for path in list(&trash)? {
+    for path in look::list(&trash).map_err(RunError::io(&trash))? {
         crate::workspace::remove(&path).map_err(RunError::io(&path))?;
     }
     // Another call may use it.

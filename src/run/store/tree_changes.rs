@@ -6,6 +6,7 @@
 
 use crate::integrate::JoinFolder;
 use crate::model::RunId;
+use crate::platform::look;
 use crate::run::error::RunError;
 use crate::workspace::FingerprintChange;
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,8 @@ impl TreeChanges {
     /// The whole lines that are new.
     fn read_on(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut file = match self.open(false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(bytes),
-            file => file?,
+        let Some(mut file) = look::found(self.open(false))? else {
+            return Ok(bytes);
         };
         file.seek(SeekFrom::Start(self.read))?;
         file.read_to_end(&mut bytes)?;

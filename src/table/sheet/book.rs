@@ -1,31 +1,30 @@
 //! Opens a workbook of any format, lists its sheets and reads the cells of one, row by row.
 
 use super::error::{CellPlace, SheetError};
+use crate::platform::{look, machine_fault};
 use calamine::{
     Data, Error, Ods, OdsError, Reader, SheetType, SheetVisible, Sheets, Xls, XlsError, Xlsb,
     XlsbError, Xlsx, XlsxError, open_workbook,
 };
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The first bytes of a zip file, and of a container of Microsoft's that is older.
 const ZIP: &[u8] = b"PK\x03\x04";
 const CONTAINER: &[u8] = b"\xD0\xCF\x11\xE0";
 
-/// Whether a file begins like a workbook. One that can't be read does not.
-pub fn is_workbook(path: &Path) -> bool {
-    let begin = first_bytes(path);
-    begin == ZIP || begin == CONTAINER
+/// Whether a file begins like a workbook. One that can't be read does not, unless the machine is at fault.
+pub fn is_workbook(path: &Path) -> io::Result<bool> {
+    let begin = first_bytes(path)?;
+    Ok(begin == ZIP || begin == CONTAINER)
 }
 
-fn first_bytes(path: &Path) -> Vec<u8> {
+fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut begin = Vec::new();
     let read = |file: File| file.take(ZIP.len() as u64).read_to_end(&mut begin);
-    match File::open(path).and_then(read) {
-        Ok(_) => begin,
-        Err(_) => Vec::new(),
-    }
+    let read = File::open(path).and_then(read);
+    Ok(look::reachable(read)?.map_or(Vec::new(), |_| begin))
 }
 
 /// A cell with its place, both 0-based.
@@ -46,11 +45,15 @@ pub struct Book {
 impl Book {
     /// Opens the file at `path`; messages call it `name`.
     pub fn open(path: &Path, name: &Path) -> Result<Self, SheetError> {
-        let sheets = match first_bytes(path) == CONTAINER {
+        let name = name.to_owned();
+        let begin = first_bytes(path).map_err(|source| SheetError::Io {
+            path: name.clone(),
+            source,
+        })?;
+        let sheets = match begin == CONTAINER {
             true => open_container(path),
             false => open_zip(path),
         };
-        let name = name.to_owned();
         match sheets {
             Ok(Some(sheets)) => Ok(Self { name, sheets }),
             Ok(None) => Err(SheetError::NoWorkbook { path: name }),
@@ -205,13 +208,17 @@ fn open_zip(path: &Path) -> Result<Option<Sheets<BufReader<File>>>, Error> {
     let xlsx = match open_workbook::<Xlsx<_>, _>(path) {
         Ok(book) if !book.sheet_names().is_empty() => return Ok(Some(Sheets::Xlsx(book))),
         Ok(_) | Err(XlsxError::FileNotFound(_) | XlsxError::RelationshipNotFound) => None,
+        Err(error) if machine_fault::find(&error).is_some() => return Err(error.into()),
         Err(error) => Some(error),
     };
-    match open_workbook::<Xlsb<_>, _>(path) {
+    match machine_fault::apart(open_workbook::<Xlsb<_>, _>(path))? {
         Ok(book) if !book.sheet_names().is_empty() => return Ok(Some(Sheets::Xlsb(book))),
         Ok(_) | Err(_) => {}
     }
-    match (open_workbook::<Ods<_>, _>(path), xlsx) {
+    match (
+        machine_fault::apart(open_workbook::<Ods<_>, _>(path))?,
+        xlsx,
+    ) {
         (Ok(book), _) => Ok(Some(Sheets::Ods(book))),
         (Err(error @ OdsError::Password), _) => Err(error.into()),
         (Err(_), Some(error)) => Err(error.into()),

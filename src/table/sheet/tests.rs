@@ -206,6 +206,12 @@ fn cells_have_letters_and_numbers() {
     }
 }
 
+#[test]
+fn what_the_machine_can_not_read_is_no_other_kind_of_file() {
+    assert!(is_workbook(Path::new("/proc/self/mem")).is_err());
+    assert!(!is_workbook(Path::new("/none")).expect("a look"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Any texts of cells are the fields that the reader of CSVs finds.

@@ -18,7 +18,7 @@ use super::COLUMNS;
 use super::problem::Problem;
 use row::Row;
 use std::path::Path;
-use units::{KeptRow, Texts};
+use units::{KeptRow, Rows};
 
 /// What is known of a wave before its rows.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +40,7 @@ pub struct Lint<'w> {
     is_readable: bool,
     problems: Vec<Problem>,
     first: Option<FirstRow>,
-    rows: Vec<KeptRow>,
-    ids: Texts,
-    texts: Texts,
+    rows: Rows,
 }
 
 /// The cells that all rows must share with the first one, and the limits that the call must repeat.
@@ -72,9 +70,7 @@ impl<'w> Lint<'w> {
             is_readable: problem.is_none(),
             problems: problem.into_iter().collect(),
             first: None,
-            rows: Vec::new(),
-            ids: Texts::default(),
-            texts: Texts::default(),
+            rows: Rows::default(),
         }
     }
 
@@ -84,10 +80,11 @@ impl<'w> Lint<'w> {
             return;
         }
         let row = Row::new(cells);
-        let (id, is_new) = self.ids.add(row.id);
+        let (id, is_new) = self.rows.ids.add(row.id);
+        let number = self.rows.kept.len() + 1;
         let mut add = |column: &str, message: &str| {
-            let problem = Problem::in_row(self.rows.len() + 1, column, message);
-            self.problems.push(problem.of_item(&id, line));
+            let problem = Problem::in_row(number, column, message);
+            self.problems.push(problem.of_item(row.id, line));
         };
         row.check(&mut add);
         if !is_new {
@@ -99,7 +96,7 @@ impl<'w> Lint<'w> {
                 add(column, &format!("is `{cell}`, but `{expected}` in row 1"));
             }
         }
-        let mut keep = |cell| self.texts.add(cell).0;
+        let mut keep = |cell| self.rows.texts.add(cell).0;
         let kept = KeptRow {
             line,
             id,
@@ -110,25 +107,29 @@ impl<'w> Lint<'w> {
             attempt: keep(row.attempt),
             scope: keep(row.scope),
         };
-        self.rows.push(kept);
+        self.rows.kept.push(kept);
     }
 
     /// Checks the rows together, and the call file. All problems of the wave.
     pub fn finish(mut self) -> Vec<Problem> {
         let LintInput { teams, .. } = self.input;
-        if self.is_readable && self.rows.is_empty() {
+        if self.is_readable && self.rows.kept.is_empty() {
             let problem = Problem::in_header("id", "the wave has no rows");
             self.problems.push(problem);
         }
-        for problem in units::check_units(&self.rows, teams) {
-            let row = problem.row.and_then(|number| self.rows.get(number - 1));
-            self.problems.push(match row {
-                Some(row) => problem.of_item(&row.id, row.line),
+        let rows = &self.rows;
+        for problem in rows.check_units(teams) {
+            self.problems.push(match problem.row {
+                Some(number) => {
+                    let row = &rows.kept[number - 1];
+                    problem.of_item(rows.ids.at(row.id), row.line)
+                }
                 None => problem,
             });
         }
         let limits = self.first.map(|first| first.limits).unwrap_or_default();
-        let schema = team::expected_schema(&units::members(&self.rows), teams);
+        let members = (0..rows.kept.len()).map(|index| rows.member(index));
+        let schema = team::expected_schema(members, teams);
         let LintInput { csv, call, .. } = self.input;
         self.problems
             .extend(call::check(csv, call, &limits, schema.as_ref()));

@@ -125,8 +125,11 @@ impl<'r> Row<'r> {
     }
 
     fn has_its_id(&self) -> bool {
-        let parts = [self.unit, self.round, self.role, self.attempt];
-        self.id == parts.join(".") && RowKey::parse(&RowId::new(self.id)).is_some()
+        let mut rest = self.id.strip_prefix(self.unit);
+        for part in [self.round, self.role, self.attempt] {
+            rest = rest.and_then(|rest| rest.strip_prefix('.')?.strip_prefix(part));
+        }
+        rest == Some("") && RowKey::parse(&RowId::new(self.id)).is_some()
     }
 
     fn check_metadata(&self, mut add: impl FnMut(&'static str, &str)) {

@@ -45,12 +45,12 @@ pub(super) struct ExpectedSchema<'t> {
 }
 
 /// The schema of a wave whose rows can only belong to built-in protocols.
-pub(super) fn expected_schema<'t>(
-    rows: &[Member<'_>],
+pub(super) fn expected_schema<'r, 't>(
+    rows: impl Iterator<Item = Member<'r>> + Clone,
     teams: &'t [Team],
 ) -> Option<ExpectedSchema<'t>> {
-    let first = rows.first()?;
-    let has_role = |team: &&Team| rows.iter().any(|row| team.has(row.role));
+    let first = rows.clone().next()?;
+    let has_role = |team: &&Team| rows.clone().any(|row| team.has(row.role));
     let teams: Vec<&Team> = of_round(first.round, teams).filter(has_role).collect();
     let schemas: Option<Vec<&Value>> = teams.iter().map(|team| team.schema.as_ref()).collect();
     Some(ExpectedSchema {
@@ -205,7 +205,8 @@ mod tests {
     #[test]
     fn a_schema_is_expected_only_of_built_in_protocols() {
         let of = |teams: &[Team]| {
-            let expected = expected_schema(&rows("vote", &["skeptic"]), teams)?;
+            let rows = rows("vote", &["skeptic"]);
+            let expected = expected_schema(rows.into_iter(), teams)?;
             Some(expected.schemas.into_iter().cloned().collect::<Vec<_>>())
         };
         let [one, other] = [json!({"title": "1"}), json!({"title": "2"})];

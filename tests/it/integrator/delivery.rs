@@ -295,6 +295,21 @@ fn a_failed_task_leaves_nothing_on_the_branch() {
 }
 
 #[test]
+fn a_commit_that_the_branch_did_not_take_is_not_below_the_next_one() {
+    let freed = "rm \"$MESH_HOME/../work/.git/refs/heads/mesh/R.lock\"";
+    let bench = committing(&[Task::new("a"), Task::new("b").validation(&[freed])]);
+    // Another git holds the branch.
+    bench.write(".git/refs/heads/mesh/R.lock", "");
+    bench.run("delivery=branch max_tasks=2").exits(1);
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["blocked", "completed"]
+    );
+    assert_eq!(bench.git("log --format=%s HEAD..mesh/R"), "Do b\n");
+    assert_eq!(bench.git("show mesh/R:a.txt"), "old\n");
+}
+
+#[test]
 fn a_branch_moved_during_the_run_is_not_overwritten() {
     let bench = committing(&[Task::new("a")]);
     bench.git("switch --quiet -c mesh/R");

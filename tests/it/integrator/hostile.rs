@@ -219,6 +219,8 @@ fn what_git_knows_of_the_tree_is_put_back() {
         "rm .git/HEAD src/s.txt; echo n >new; false",
         "echo garbage >.git/config; rm src/s.txt; false",
         "touch .git/index.lock; rm src/s.txt; false",
+        "echo damaged >.git/packed-refs; rm src/s.txt; false",
+        "git pack-refs --all; rm src/s.txt; false",
         "git add --all; git rm -q --cached src/t.txt; false",
         "git add --all; git -c user.name=x -c user.email=x commit -qm sneaked; false",
         "git checkout -q --detach; git config core.bare true; false",
@@ -510,6 +512,40 @@ fn branches_and_tags_that_a_validation_made_are_named() {
         ]);
         assert_eq!(finished["by_validation"], named, "{command}");
     }
+}
+
+#[test]
+fn a_passing_validation_after_which_git_can_not_read_the_repository_has_failed() {
+    for delivery in ["patch", "commit"] {
+        for damage in [
+            "echo damaged >.git/packed-refs",
+            "echo [damaged >.git/config",
+            "rm .git/HEAD",
+        ] {
+            let command = format!("{damage}; grep -q new a.txt");
+            let tasks = [Task::new("a").validation(&[&command]), Task::new("b")];
+            let bench = Bench::new(&tasks);
+            bench.git("config user.name t");
+            bench.git("config user.email t@example.invalid");
+            bench.git("pack-refs --all");
+            let options = format!("max_tasks=2 delivery={delivery} --allow-protected");
+            let said = bench.run(&options).exits(1);
+            said.err_has("git can't read the repository after it: `git ");
+            let statuses = ["a", "b"].map(|id| bench.status_of(id));
+            assert_eq!(statuses, ["blocked", "completed"], "{delivery} {damage}");
+            assert_eq!(bench.read("a.txt"), "old\n", "{delivery} {damage}");
+            bench.git("rev-parse --verify main");
+        }
+    }
+}
+
+#[test]
+fn packed_branches_that_a_validation_removed_are_put_back() {
+    let bench = Bench::new(&[Task::new("a").validation(&["rm .git/packed-refs; false"])]);
+    bench.git("branch other");
+    bench.git("pack-refs --all");
+    bench.run("").exits(1);
+    bench.git("rev-parse main other");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! How much a run does for a task: counts, which do not depend on the speed of the machine.
 
 use super::*;
-use std::os::unix::fs::PermissionsExt;
 
 /// What a run may start before its first task and after its last one.
 const FIXED: usize = 30;
@@ -28,31 +27,15 @@ fn count(names: &[String], parallel: usize) -> usize {
     let tasks: Vec<Task> = names.iter().map(|name| Task::new(name)).collect();
     let bench = Bench::new(&tasks);
     for name in names {
-        let patch = edit(&format!("{name}.txt"), "old", "new");
-        let answer =
-            json!({"decision_log": [], "patch": patch, "validation": [], "residual_risk": "low"});
-        bench.answer(name, "synthesis.author.1", &answer.to_string());
+        let answer = synthesis(&format!("{name}.txt"), "new");
+        bench.answer(name, "synthesis.author.1", &answer);
     }
-    let (folder, log) = (bench.beside("wrapped"), bench.beside("git.log"));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let real = std::env::split_paths(&std::env::var_os("PATH").expect("a PATH"))
-        .map(|folder| folder.join("git"))
-        .find(|file| file.is_file())
-        .expect("git is installed");
-    let script = format!(
-        "#!/bin/sh\necho \"$*\" >>'{}'\nexec '{}' \"$@\"\n",
-        log.display(),
-        real.display()
-    );
-    let git = folder.join("git");
-    std::fs::write(&git, script).expect("written");
-    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let log = bench.beside("git.log");
+    let path = bench.path_with_git(&format!("echo \"$*\" >>'{}'", log.display()));
     let max = format!("max_tasks={}", names.len());
     let parallel = format!("parallel_tasks={parallel}");
     let mut mesh = bench.replay_command(&["--protocol", "solo", &max, &parallel]);
-    let path = std::env::var("PATH").expect("a PATH");
-    mesh.env("PATH", format!("{}:{path}", folder.display()));
-    mesh.run_to_end().exits(0);
+    mesh.env("PATH", path).run_to_end().exits(0);
     for name in names {
         assert_eq!(bench.read(&format!("{name}.txt")), "new\n");
     }

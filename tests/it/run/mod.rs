@@ -5,6 +5,7 @@ mod answers;
 mod candidates;
 mod dispatch;
 mod faults;
+mod full_disk;
 mod git_calls;
 mod hands_off;
 mod hydration;
@@ -43,4 +44,9 @@ fn without_times(text: &str) -> String {
         }
     });
     redacted.collect()
+}
+
+/// An answer whose patch changes one file from `old`.
+fn synthesis(file: &str, to: &str) -> String {
+    json!({"decision_log": [], "patch": edit(file, "old", to), "validation": [], "residual_risk": "low"}).to_string()
 }

@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn synthesis(file: &str, to: &str) -> String {
-    json!({"decision_log": [], "patch": edit(file, "old", to), "validation": [], "residual_risk": "low"}).to_string()
-}
-
 const AGREE: &str = r#"{"vote":"agree","reason":"r"}"#;
 const DISAGREE: &str = r#"{"vote":"disagree","reason":"r"}"#;
 
@@ -166,4 +162,13 @@ fn mesh_yaml_names_protocols_of_the_project() {
     );
     let unknown = bench.run("--dry-run protocol=two").exits(2);
     unknown.err_has(", one) nor a file");
+    // The built-in prompt of this name is not used in its place.
+    bench.write("mesh.yaml", "protocols:\n  one: .mesh/two.yaml\n");
+    let two = bench
+        .read(".mesh/one.yaml")
+        .replace("own.md", "synthesis.md");
+    bench.write(".mesh/two.yaml", &two);
+    std::fs::write(bench.path(".mesh/synthesis.md"), b"in Latin 1: \xe9").expect("written");
+    let unreadable = bench.run("--dry-run protocol=one").exits(2);
+    unreadable.err_has("protocol `.mesh/two.yaml`, line 4: template `synthesis.md` can't be read");
 }

@@ -320,6 +320,21 @@ fn a_damaged_input_copy_is_rebuilt_or_refused() {
 }
 
 #[test]
+fn an_input_copy_that_the_machine_can_not_read_is_not_a_damaged_one() {
+    let (sandbox, _) = stopped();
+    let run = run_id(&sandbox);
+    let folder = sandbox.mesh_home().join("runs").join(&run);
+    let (copy, kept) = (folder.join("input.csv"), folder.join("kept.csv"));
+    std::fs::rename(&copy, &kept).expect("renamed");
+    std::os::unix::fs::symlink("/proc/self/mem", &copy).expect("a link");
+    let said = sandbox.mesh(&["resume", &run]).exits(3);
+    said.err_has("input.csv");
+    said.err_has("Input/output error");
+    std::fs::rename(&kept, &copy).expect("renamed");
+    sandbox.mesh(&["resume", &run]).exits(0);
+}
+
+#[test]
 fn an_input_of_the_first_call_is_not_an_output_of_a_later_one() {
     let (sandbox, _) = stopped();
     let schema = sandbox.read("schema.json");

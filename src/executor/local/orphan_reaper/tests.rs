@@ -59,7 +59,7 @@ impl Scene {
 
     fn sweep(&self) -> SweepReport {
         let stop = Stop::new().expect("a pipe");
-        end(&[(self.path(), &self.job)], GRACE, &stop)
+        end(&[(self.path(), &self.job)], GRACE, &stop).expect("a registry that can be read")
     }
 }
 
@@ -112,7 +112,8 @@ fn invalid_records_are_skipped() {
     scene.registry.entry(2).clear();
     file.write_all_at(b"7 8 9 torn", 4 * RECORD_BYTES as u64)
         .expect("written");
-    let registry = RegistryFile::read(&scene.path()).expect("a registry");
+    let registry = RegistryFile::read(&scene.path()).expect("read");
+    let registry = registry.expect("a registry");
     let items: Vec<_> = registry.workers.iter().map(|worker| &worker.item).collect();
     assert_eq!(items.len(), 1);
     assert!(items[0].starts_with("ää"), "{items:?}");
@@ -120,9 +121,13 @@ fn invalid_records_are_skipped() {
     assert_eq!(registry.workers[0].token, scene.token.as_str());
 
     std::fs::write(scene.path(), "something else").expect("written");
-    assert!(RegistryFile::read(&scene.path()).is_none());
+    assert!(matches!(RegistryFile::read(&scene.path()), Ok(None)));
     std::fs::remove_file(scene.path()).expect("removed");
     assert_eq!(scene.sweep(), SweepReport::default());
+    // One that can't be read may name workers that still run.
+    std::os::unix::fs::symlink("/proc/self/mem", scene.path()).expect("a link");
+    let stop = Stop::new().expect("a pipe");
+    assert!(end(&[(scene.path(), &scene.job)], GRACE, &stop).is_err());
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -177,7 +182,10 @@ mod on_linux {
         let scene = Scene::new();
         let mut child = scene.sleeper().spawn().expect("started");
         let pid = Pid::from_child(&child);
-        let start = process::all().into_iter().find(|one| one.pid == pid);
+        let start = process::all()
+            .expect("read")
+            .into_iter()
+            .find(|one| one.pid == pid);
         let start = start.expect("it runs").start_ticks;
         let entry = scene.registry.entry(0);
         for (since, until) in [(0, start - 2), (start + 2, start + 1000)] {
@@ -232,7 +240,12 @@ mod on_linux {
                 .parse()
                 .expect("a number");
             let member = Pid::from_raw(member).expect("a number");
-            let runs = || process::all().iter().any(|one| one.pid == member);
+            let runs = || {
+                process::all()
+                    .expect("read")
+                    .iter()
+                    .any(|one| one.pid == member)
+            };
             let swept = scene.sweep();
             assert_eq!(runs(), !has_token);
             if has_token {
@@ -264,7 +277,7 @@ mod on_linux {
         io::Read::read_to_string(&mut stdout, &mut text).expect("text");
         let started: i32 = text.trim().parse().expect("a number");
         let started = Pid::from_raw(started).expect("a number");
-        assert_eq!(process::find(started), None, "{swept:?}");
+        assert_eq!(process::find(started).expect("read"), None, "{swept:?}");
         assert_eq!((swept.ended.len(), swept.left.len()), (1, 0), "{swept:?}");
         child.wait().expect("reaped");
     }
@@ -291,7 +304,11 @@ mod on_linux {
     #[test]
     fn another_session_is_not_searched() {
         let scene = Scene::new();
-        let head = record_bytes(format_args!("{FORMAT} {} {}", u32::MAX, process::system()));
+        let head = record_bytes(format_args!(
+            "{FORMAT} {} {}",
+            u32::MAX,
+            process::system().expect("read")
+        ));
         let file = &scene.registry.file;
         file.write_all_at(&head, 0).expect("written");
         let mut command = scene.sleeper();
@@ -330,7 +347,7 @@ mod on_linux {
         stop.end_now();
         // The test would time out within the whole grace period.
         let grace = Duration::from_secs(3600);
-        let swept = end(&[(scene.path(), &scene.job)], grace, &stop);
+        let swept = end(&[(scene.path(), &scene.job)], grace, &stop).expect("read");
         assert_eq!(swept.ended.len(), 1);
         assert_eq!(child.wait().expect("reaped").signal(), Some(9));
     }

@@ -104,7 +104,7 @@ impl Ledger {
         std::fs::create_dir_all(&folder).expect("made");
         let text = self.lines.join("\n") + "\n";
         std::fs::write(folder.join("ledger.jsonl"), text).expect("written");
-        let folder = RunFolder::at(&folder).expect("a run");
+        let folder = RunFolder::at(&folder).expect("a look").expect("a run");
         RunFacts::read(&folder).expect("facts")
     }
 }
@@ -369,7 +369,7 @@ fn a_ledger_without_a_start_or_with_a_broken_line_is_an_error() {
     let read = |text: &str| {
         let home = tempfile::tempdir().expect("a folder");
         std::fs::write(home.path().join("ledger.jsonl"), text).expect("written");
-        let folder = RunFolder::at(home.path()).expect("a run");
+        let folder = RunFolder::at(home.path()).expect("a look").expect("a run");
         RunFacts::read(&folder)
             .map(drop)
             .map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
 // The table of rows. Only the rows in sight are in the document, so that it stays fluent at any length.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { looksLikeDiff } from "./diff";
 import { kept, type Model, type Row } from "./model";
 import { get, go, href, toRow } from "./place";
@@ -76,7 +76,8 @@ export function Rows({ model, printing }: { model: Model; printing: boolean }) {
     observer.observe(grid.current!);
     return () => observer.disconnect();
   }, []);
-  useEffect(() => { grid.current!.scrollTop = 0; }, [get("q"), get("sort")]);
+  // With the new rows, not after them: the reader may have scrolled by then.
+  useLayoutEffect(() => { grid.current!.scrollTop = 0; }, [get("q"), get("sort")]);
   const reveal = () => {
     const box = grid.current!, index = cursor ? selection(model).indexOf(cursor) : -1, head = box.firstElementChild!.clientHeight;
     if (index < 0) return;
