@@ -10,7 +10,7 @@
 //! leases/<task>    the lease of a task
 //! ```
 //!
-//! All but the heartbeats is written only under the repository's lock. `change.json` exists from before the first byte of a change
+//! All but the heartbeats is written only under the repository's lock, and removed when nobody is there ([`Presence`]). `change.json` exists from before the first byte of a change
 //! until the end of the turn, when the change is in `changes.jsonl` and the task of an applied patch is completed; who finds it
 //! under the lock knows that its writer was killed in between.
 
@@ -131,19 +131,28 @@ impl JoinFolder {
         Ok(owners)
     }
 
-    /// Shows that a joined run is there, as long as the file is open; `None` if a run is there that has not joined.
-    pub(super) fn join(&self) -> Result<Option<File>, IntegrateError> {
-        self.lock_with(file_lock::take, LockKind::Shared)
+    /// Shows that a joined run is there; `None` if a run is there that has not joined.
+    pub(super) fn join(&self) -> Result<Option<Presence>, IntegrateError> {
+        let shared = self.lock_with(file_lock::take, LockKind::Shared)?;
+        Ok(shared.map(|file| self.presence(file)))
     }
 
     /// Whether a run is there that has not joined.
     pub(super) fn is_kept_out(&self) -> Result<bool, IntegrateError> {
         let shared = self.try_lock(LockKind::Shared)?;
-        Ok(shared.is_none())
+        let looked = shared.map(|file| self.presence(file));
+        Ok(looked.is_none())
     }
 
-    /// Shows that a run is there that no other one may join; `None` if joined runs are there. No joined run needs what the former
-    /// ones told one another.
+    fn presence(&self, file: File) -> Presence {
+        Presence {
+            file: Some(file),
+            folder: self.clone(),
+        }
+    }
+
+    /// Shows that a run is there that no other one may join, as long as the file is open; `None` if joined runs are there. No joined
+    /// run needs what the former ones told one another.
     pub(super) fn keep_out(&self) -> Result<Option<File>, IntegrateError> {
         let file = self.lock_with(file_lock::take, LockKind::Exclusive)?;
         if file.is_some() {
@@ -152,11 +161,12 @@ impl JoinFolder {
         Ok(file)
     }
 
-    /// After the last joined run has left: what they told one another.
-    pub(super) fn clear_if_last(&self) {
-        // Left behind, it costs the next ones the reading of it.
-        if let Ok(Some(_alone)) = self.try_lock(LockKind::Exclusive) {
-            let _ = self.forget_changes();
+    /// If nobody is there, forgets what the joined runs told one another; not what a killed one left to the next.
+    fn clear_if_last(&self) -> Result<(), IntegrateError> {
+        let alone = self.try_lock(LockKind::Exclusive)?;
+        match alone.is_none() || self.open_change()?.is_some() {
+            true => Ok(()),
+            false => self.forget_changes(),
         }
     }
 
@@ -189,6 +199,22 @@ impl JoinFolder {
     }
 }
 
+/// A process that is among the joined runs, or looks whether it could be. Whoever leaves last clears the folder, since a clearing fails as
+/// long as another process is there, for whatever reason.
+#[derive(Debug)]
+pub(super) struct Presence {
+    file: Option<File>,
+    folder: JoinFolder,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.file = None;
+        // Left behind, it costs the next ones the reading of it.
+        let _ = self.folder.clear_if_last();
+    }
+}
+
 /// Whether the process has certainly ended. Of another machine, or where processes are not known, that is not known.
 pub fn has_ended(owner: &RunProcess) -> bool {
     if owner.start_ticks == 0 || owner.host != process::host() {
@@ -201,5 +227,38 @@ pub fn has_ended(owner: &RunProcess) -> bool {
             .flatten()
             .is_none_or(|found| found.start_ticks != owner.start_ticks),
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_leaves_last_forgets_the_changes_but_not_an_open_one() {
+        let common = tempfile::tempdir().expect("a folder");
+        let folder = JoinFolder::in_common_folder(common.path());
+        let join = || folder.join().expect("an answer").expect("nobody objects");
+        let says_something = || look::is_file(&folder.changes()).expect("a look");
+        let (first, second) = (join(), join());
+        std::fs::write(folder.changes(), "{}\n").expect("written");
+        drop(first);
+        assert!(says_something());
+        let open = OpenChange {
+            run: RunId::new("killed"),
+            folder: PathBuf::new(),
+            host: String::new(),
+            paths: vec![],
+            commits: false,
+        };
+        folder.write_change(&open).expect("written");
+        drop(second);
+        assert!(says_something());
+        assert!(!folder.is_kept_out().expect("an answer"));
+        assert_eq!(folder.open_change().expect("a look"), Some(open));
+        let last = join();
+        folder.remove_change().expect("removed");
+        drop(last);
+        assert!(!says_something());
     }
 }

@@ -8,7 +8,7 @@
 //! a time: for everything that reads or writes the tree or the plan, and not while it waits for its rows.
 
 use super::error::IntegrateError;
-use super::joined::{JoinFolder, OpenChange};
+use super::joined::{JoinFolder, OpenChange, Presence};
 use crate::model::RunId;
 use crate::platform::{LockKind, Repo, clock, durable, file_lock, look, process};
 use serde::{Deserialize, Serialize};
@@ -119,20 +119,19 @@ pub struct RepoLock {
     file: File,
     pending: PathBuf,
     note: Option<String>,
-    /// Shows other runs that this one is there, for as long as it is open.
-    presence: Mutex<Option<File>>,
     hold: Hold,
 }
 
 /// For how long the lock is held.
 #[derive(Debug)]
 enum Hold {
-    /// From the beginning to the end of the run.
-    Always,
+    /// From the beginning to the end of the run, as long as the file of joined runs is open.
+    Always { _apart: Option<File> },
     /// For one turn at a time.
     Turns {
         folder: JoinFolder,
         turn: Mutex<Turn>,
+        presence: Mutex<Option<Presence>>,
     },
     /// As long as the one that it was lent from.
     Lent,
@@ -145,6 +144,15 @@ struct Turn {
     run: Option<RunId>,
     /// The change that it makes.
     change: Option<OpenChange>,
+}
+
+impl Turn {
+    fn complete_change(&mut self, folder: &JoinFolder) -> Result<(), IntegrateError> {
+        match self.change.take() {
+            Some(_) => folder.remove_change(),
+            None => Ok(()),
+        }
+    }
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool, IntegrateError> {
@@ -172,8 +180,7 @@ impl RepoLock {
             path,
             pending: run_folder.join("mesh.pending"),
             note: None,
-            presence: Mutex::default(),
-            hold: Hold::Always,
+            hold: Hold::Always { _apart: None },
         })
     }
 
@@ -197,7 +204,7 @@ impl RepoLock {
         if !is_taken.map_err(IntegrateError::io(&path))? {
             return Err(refuse(&file)?);
         }
-        let Some(presence) = folder.keep_out()? else {
+        let Some(apart) = folder.keep_out()? else {
             return Err(refuse(&file)?);
         };
         let last = Holder::read(&file).map_err(IntegrateError::io(&path))?;
@@ -208,8 +215,9 @@ impl RepoLock {
             file,
             pending: common.join("mesh.pending"),
             note: last.map(|last| last.takeover_note()),
-            presence: Mutex::new(Some(presence)),
-            hold: Hold::Always,
+            hold: Hold::Always {
+                _apart: Some(apart),
+            },
         };
         match lock.pending_run()? {
             Some(pending)
@@ -243,10 +251,10 @@ impl RepoLock {
             file,
             pending: common.join("mesh.pending"),
             note: None,
-            presence: Mutex::new(Some(presence)),
             hold: Hold::Turns {
                 folder,
                 turn: Mutex::default(),
+                presence: Mutex::new(Some(presence)),
             },
         })
     }
@@ -275,7 +283,6 @@ impl RepoLock {
             file: file.map_err(IntegrateError::io(&self.path))?,
             pending: self.pending.clone(),
             note: None,
-            presence: Mutex::default(),
             hold: Hold::Lent,
         })
     }
@@ -283,7 +290,7 @@ impl RepoLock {
     /// Names the run that has the lock, for the messages of others.
     pub fn name_run(&self, run: &RunId) -> Result<(), IntegrateError> {
         match &self.hold {
-            Hold::Always => Holder::own(Some(run))
+            Hold::Always { .. } => Holder::own(Some(run))
                 .write(&self.file)
                 .map_err(IntegrateError::io(&self.path)),
             Hold::Turns { .. } => {
@@ -300,17 +307,17 @@ impl RepoLock {
     pub fn joined(&self) -> Option<&JoinFolder> {
         match &self.hold {
             Hold::Turns { folder, .. } => Some(folder),
-            Hold::Always | Hold::Lent => None,
+            Hold::Always { .. } | Hold::Lent => None,
         }
     }
 
     fn turn(&self) -> Option<(&JoinFolder, MutexGuard<'_, Turn>)> {
         match &self.hold {
-            Hold::Turns { folder, turn } => {
+            Hold::Turns { folder, turn, .. } => {
                 let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 Some((folder, turn))
             }
-            Hold::Always | Hold::Lent => None,
+            Hold::Always { .. } | Hold::Lent => None,
         }
     }
 
@@ -342,9 +349,7 @@ impl RepoLock {
         let Some((folder, mut turn)) = self.turn().filter(|(_, turn)| turn.is_held) else {
             return Ok(());
         };
-        if turn.change.take().is_some() {
-            folder.remove_change()?;
-        }
+        turn.complete_change(folder)?;
         // If this fails, the next holder's name replaces this one.
         let _ = self.file.set_len(0);
         file_lock::unlock(&self.file).map_err(IntegrateError::io(&self.path))?;
@@ -352,16 +357,21 @@ impl RepoLock {
         Ok(())
     }
 
-    /// Ends the last turn of a joined run: a run that does not join may start when all have left.
+    /// In the last turn of a joined run: a run that does not join may start when all have left.
     pub fn leave(&self) -> Result<(), IntegrateError> {
-        let Some(folder) = self.joined() else {
-            return Ok(());
-        };
-        let presence = self.presence.lock();
-        let presence = presence.unwrap_or_else(PoisonError::into_inner).take();
-        drop(presence);
-        folder.clear_if_last();
-        self.end_turn()
+        if let Some((folder, mut turn)) = self.turn() {
+            turn.complete_change(folder)?;
+            // That of an earlier process of the run, which was killed after its last record.
+            let left = folder.open_change()?;
+            if left.is_some_and(|left| Some(left.run) == turn.run) {
+                folder.remove_change()?;
+            }
+        }
+        if let Hold::Turns { presence, .. } = &self.hold {
+            let presence = presence.lock();
+            drop(presence.unwrap_or_else(PoisonError::into_inner).take());
+        }
+        Ok(())
     }
 
     /// Records, durably, that a change begins, until the turn ends; what a killed process has not completed is known by this.
@@ -423,7 +433,7 @@ impl RepoLock {
 impl Drop for RepoLock {
     fn drop(&mut self) {
         let is_held = match &self.hold {
-            Hold::Always => true,
+            Hold::Always { .. } => true,
             Hold::Turns { turn, .. } => turn.lock().is_ok_and(|turn| turn.is_held),
             Hold::Lent => false,
         };

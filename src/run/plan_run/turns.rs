@@ -150,7 +150,8 @@ impl PlanRun {
         })
     }
 
-    /// Ends the last turn of a run that has ended. Its heartbeat goes last: while the file is there, something may be left of the run.
+    /// Ends the last turn of a run that has ended. Its heartbeat goes last: while the file is there, something may be left of the run. It goes
+    /// within the turn, since who comes next forgets the released leases only if nobody else is there.
     pub(crate) fn leave_others(&mut self) -> Result<(), RunError> {
         self.release_leases(true)?;
         if let Some(join) = &self.join {
@@ -160,7 +161,7 @@ impl PlanRun {
         if let Some(heartbeat) = self.join.as_mut().and_then(|join| join.heartbeat.take()) {
             heartbeat.end();
         }
-        Ok(())
+        Ok(self.lock.end_turn()?)
     }
 
     /// Whether an ended run may have left something to others, since it was killed before it had left them.
