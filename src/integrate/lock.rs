@@ -119,19 +119,22 @@ pub struct RepoLock {
     file: File,
     pending: PathBuf,
     note: Option<String>,
+    /// Keeps joined runs out for as long as it is open.
+    _apart: Option<File>,
+    /// Keeps those out that do not join, until this run has left.
+    presence: Mutex<Option<Presence>>,
     hold: Hold,
 }
 
 /// For how long the lock is held.
 #[derive(Debug)]
 enum Hold {
-    /// From the beginning to the end of the run, as long as the file of joined runs is open.
-    Always { _apart: Option<File> },
+    /// From the beginning to the end of the run.
+    Always,
     /// For one turn at a time.
     Turns {
         folder: JoinFolder,
         turn: Mutex<Turn>,
-        presence: Mutex<Option<Presence>>,
     },
     /// As long as the one that it was lent from.
     Lent,
@@ -180,7 +183,9 @@ impl RepoLock {
             path,
             pending: run_folder.join("mesh.pending"),
             note: None,
-            hold: Hold::Always { _apart: None },
+            _apart: None,
+            presence: Mutex::default(),
+            hold: Hold::Always,
         })
     }
 
@@ -215,9 +220,9 @@ impl RepoLock {
             file,
             pending: common.join("mesh.pending"),
             note: last.map(|last| last.takeover_note()),
-            hold: Hold::Always {
-                _apart: Some(apart),
-            },
+            _apart: Some(apart),
+            presence: Mutex::default(),
+            hold: Hold::Always,
         };
         match lock.pending_run()? {
             Some(pending)
@@ -251,10 +256,11 @@ impl RepoLock {
             file,
             pending: common.join("mesh.pending"),
             note: None,
+            _apart: None,
+            presence: Mutex::new(Some(presence)),
             hold: Hold::Turns {
                 folder,
                 turn: Mutex::default(),
-                presence: Mutex::new(Some(presence)),
             },
         })
     }
@@ -283,6 +289,8 @@ impl RepoLock {
             file: file.map_err(IntegrateError::io(&self.path))?,
             pending: self.pending.clone(),
             note: None,
+            _apart: None,
+            presence: Mutex::default(),
             hold: Hold::Lent,
         })
     }
@@ -290,7 +298,7 @@ impl RepoLock {
     /// Names the run that has the lock, for the messages of others.
     pub fn name_run(&self, run: &RunId) -> Result<(), IntegrateError> {
         match &self.hold {
-            Hold::Always { .. } => Holder::own(Some(run))
+            Hold::Always => Holder::own(Some(run))
                 .write(&self.file)
                 .map_err(IntegrateError::io(&self.path)),
             Hold::Turns { .. } => {
@@ -307,17 +315,17 @@ impl RepoLock {
     pub fn joined(&self) -> Option<&JoinFolder> {
         match &self.hold {
             Hold::Turns { folder, .. } => Some(folder),
-            Hold::Always { .. } | Hold::Lent => None,
+            Hold::Always | Hold::Lent => None,
         }
     }
 
     fn turn(&self) -> Option<(&JoinFolder, MutexGuard<'_, Turn>)> {
         match &self.hold {
-            Hold::Turns { folder, turn, .. } => {
+            Hold::Turns { folder, turn } => {
                 let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 Some((folder, turn))
             }
-            Hold::Always { .. } | Hold::Lent => None,
+            Hold::Always | Hold::Lent => None,
         }
     }
 
@@ -367,10 +375,8 @@ impl RepoLock {
                 folder.remove_change()?;
             }
         }
-        if let Hold::Turns { presence, .. } = &self.hold {
-            let presence = presence.lock();
-            drop(presence.unwrap_or_else(PoisonError::into_inner).take());
-        }
+        let presence = self.presence.lock();
+        drop(presence.unwrap_or_else(PoisonError::into_inner).take());
         Ok(())
     }
 
@@ -433,7 +439,7 @@ impl RepoLock {
 impl Drop for RepoLock {
     fn drop(&mut self) {
         let is_held = match &self.hold {
-            Hold::Always { .. } => true,
+            Hold::Always => true,
             Hold::Turns { turn, .. } => turn.lock().is_ok_and(|turn| turn.is_held),
             Hold::Lent => false,
         };
