@@ -10,9 +10,9 @@
 //! leases/<task>    the lease of a task
 //! ```
 //!
-//! All but the heartbeats is written only under the repository's lock, and removed when nobody is there ([`Presence`]). `change.json` exists from before the first byte of a change
-//! until the end of the turn, when the change is in `changes.jsonl` and the task of an applied patch is completed; who finds it
-//! under the lock knows that its writer was killed in between.
+//! All but the heartbeats is written only under the repository's lock, and removed under it or when nobody is there ([`Presence`]).
+//! `change.json` exists from before the first byte of a change until the end of the turn, when the change is in `changes.jsonl` and the
+//! task of an applied patch is completed; who finds it under the lock knows that its writer was killed in between.
 
 use super::error::IntegrateError;
 use crate::model::{RunId, RunProcess, path_text};

@@ -178,7 +178,7 @@ fn lock_paths(output: &Path) -> io::Result<Vec<PathBuf>> {
         let target = look::reachable(std::fs::canonicalize(output))?
             .unwrap_or_else(|| super::durable::parent(output).join(target));
         // A link to nowhere names no file that anybody could write.
-        paths.extend(lock_path(&target).ok());
+        paths.extend(look::reachable(lock_path(&target))?);
     }
     paths.sort();
     paths.dedup();

@@ -11,7 +11,7 @@ use super::git_view::{self, GitView};
 use super::kept_copy::create_copy;
 use super::shared_tree::{self, Copied};
 use super::tree_state::TreeState;
-use crate::platform::{FileClock, Repo, private};
+use crate::platform::{FileClock, Repo, look, private};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,9 +119,17 @@ impl Workspaces {
     }
 
     fn lease_at(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
-        // Somebody may have removed them.
-        self.workspaces
-            .retain(|one| crate::platform::look::is_folder(&one.path).unwrap_or(false));
+        // Somebody may have removed them. The number of one that can't be looked at must not be given to another one.
+        let mut failed = None;
+        self.workspaces.retain(|one| {
+            look::is_folder(&one.path).unwrap_or_else(|error| {
+                failed.get_or_insert(SnapshotError::copy(&one.path)(error));
+                true
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
         if self.settings.is_none() {
             self.settings = Some(git_view::read_settings(repo)?);
         }

@@ -247,6 +247,8 @@ fn a_protocol_that_is_not_yaml() {
 #[test]
 fn an_unknown_protocol_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
+    let folder = run_refused(&bench, 2, "protocol=.git");
+    assert_contains(&folder, "no protocol `.git`: neither known");
     let said = run_refused(&bench, 2, "protocol=swarm7");
     assert_contains(
         &said,

@@ -39,8 +39,9 @@ impl Repo {
         let output = self.output(&["cat-file", "blob", &object])?;
         match output.status.code() {
             Some(0) => Ok(Some(output.stdout)),
-            Some(_) => Ok(None),
-            None => Err(failed(&["cat-file"], &output)),
+            // Its exit code is the same for a content that can't be read.
+            Some(_) if self.entries_at(commit, &[path])?.is_empty() => Ok(None),
+            _ => Err(failed(&["cat-file"], &output)),
         }
     }
 

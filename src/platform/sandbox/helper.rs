@@ -28,7 +28,7 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
     let error = order.error.as_deref();
     let folder = error.map(|file| File::open(crate::platform::parent(file)));
     let result = enter(&order).and_then(|()| match args.next() {
-        None => try_to_write(&order),
+        None => try_to_write(&order).inspect_err(print_fault),
         Some(name) => Err(become_program(&order, &name, args)),
     });
     if let (Err(error), Some(Ok(folder)), Some(file)) = (&result, &folder, &order.error) {
@@ -54,6 +54,18 @@ fn record(folder: &File, file: &Path, error: &io::Error) -> io::Result<()> {
     File::from(file).write_all(record_of(error).as_bytes())
 }
 
+/// Tells who waits for the trial that it says nothing. A read-only file system is what is asked for.
+fn print_fault(error: &io::Error) {
+    if is_fault(error) {
+        // Without it the trial counts as failed.
+        let _ = io::stdout().write_all(record_of(error).as_bytes());
+    }
+}
+
+fn is_fault(error: &io::Error) -> bool {
+    machine_fault::find(error).is_some_and(|fault| fault != Errno::ROFS)
+}
+
 /// Succeeds if nothing in the protected folders can be written, and everything that may be can.
 fn try_to_write(order: &Order) -> io::Result<()> {
     for path in &order.read_only {
@@ -62,7 +74,7 @@ fn try_to_write(order: &Order) -> io::Result<()> {
             return Err(io::Error::other(text));
         };
         // One that can't be tried is not protected by that.
-        if machine_fault::find(&error).is_some_and(|fault| fault != Errno::ROFS) {
+        if is_fault(&error) {
             return Err(at(path.display())(error));
         }
     }

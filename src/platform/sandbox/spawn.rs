@@ -3,7 +3,7 @@
 use super::mechanism::Mechanism;
 use super::order::Order;
 use crate::model::one_line;
-use crate::platform::machine_fault;
+use crate::platform::machine_fault::{self, of_record};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,9 @@ impl Sandbox {
         command.args(order.to_args()).stdin(Stdio::null());
         Ok(match machine_fault::apart(command.output())? {
             Ok(output) if output.status.success() => Ok(()),
+            Ok(output) if !output.stdout.is_empty() => {
+                return Err(of_record(&String::from_utf8_lossy(&output.stdout)));
+            }
             Ok(output) => Err(reason(&output.stderr)),
             Err(error) => Err(error.to_string()),
         })

@@ -222,7 +222,7 @@ impl InUse {
         if is_run_file(output)? {
             return Ok(Some("belongs to a run".to_owned()));
         }
-        self.find_folder(crate::platform::parent(output))
+        self.find_folder(crate::platform::parent(&place))
     }
 
     /// The predicate of the folder in use that contains `folder`.
@@ -350,6 +350,8 @@ mod tests {
             (".learnings.jsonl", Some("holds the learnings")),
             (".step/../.step/st-plan.jsonl", Some("is the plan")),
             ("new/folder/out.csv", None),
+            ("answers/../new/out.csv", None),
+            ("new/../linked/b.json", Some("is in the folder of answers")),
         ] {
             assert_eq!(why(&in_use, &at(output)).as_deref(), expected, "{output}");
         }

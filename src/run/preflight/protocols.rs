@@ -396,7 +396,7 @@ fn load(name: &str, search_path: ProtocolSearchPath<'_>) -> Result<Definition, R
         return Ok(Definition::parse(name, text, &TemplateFolder(None))?);
     }
     let path = search_path.root.join(name);
-    let read = look::found(std::fs::read_to_string(&path));
+    let read = look::reachable(std::fs::read_to_string(&path));
     let Some(text) = read.map_err(RunError::io(&path))? else {
         let known = BUILT_IN
             .files()

@@ -113,7 +113,9 @@ impl PlanRun {
         let waves = self.select_waves(request.wave)?;
         let mut collected = Collected::default();
         if let Some(folder) = request.answers
-            && look::is_folder(folder).map_err(RunError::io(folder))?
+            && look::reach(folder)
+                .map_err(RunError::io(folder))?
+                .is_some_and(|there| there.is_dir())
         {
             let plan = self.store.current()?;
             let names = KnownNames::of(self.state(), &plan, &self.protocols);
