@@ -111,9 +111,9 @@ impl ArchiveError {
 
     /// What a failed read says of the archive: that it is damaged, unless the machine is at fault.
     pub(super) fn damaged(path: &Path, source: io::Error) -> Self {
-        match machine_fault::find(&source) {
-            Some(_) => Self::read(path)(source),
-            None => Self::Damaged {
+        match machine_fault::is_fault(&source) {
+            true => Self::read(path)(source),
+            false => Self::Damaged {
                 path: path.to_owned(),
                 source,
             },

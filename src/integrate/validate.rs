@@ -90,7 +90,7 @@ pub fn run(
     // Before reaping the child, so that its group still exists. `end_marked` ends processes that left the group.
     process::kill(group);
     let status = child.wait().map_err(failed())?;
-    writers.end_marked();
+    writers.end_marked().map_err(failed())?;
     let cause = cause.map_err(failed())?;
     keep(&printed, log, redactor, limits.log_bytes_max).map_err(failed())?;
     if cause == Cause::Stopped {

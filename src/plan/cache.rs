@@ -29,7 +29,8 @@ pub(super) struct Cache {
 /// A valid state, and the file that holds it.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    file: Identity,
+    /// `None` if another program has replaced or removed it at once.
+    file: Option<Identity>,
     pub plan: Arc<Plan>,
     version: u8,
     pub watermark: u64,
@@ -41,7 +42,10 @@ impl Cache {
     pub(super) fn get(&self, path: &Path) -> Option<Known> {
         let now = Identity::of(path).ok()?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|known| known.file == now).cloned()
+        known
+            .as_ref()
+            .filter(|known| known.file.as_ref() == Some(&now))
+            .cloned()
     }
 
     /// The state that was read or written last, whatever the file holds now.
@@ -62,25 +66,29 @@ impl Cache {
         let is_settled = |file: &Identity| file.has_settled(clock::now());
         let same = before.ok().filter(is_settled);
         let same = same.filter(|before| Identity::of(path).is_ok_and(|now| now == *before));
-        self.keep(same, stream.watermark, stream)
-    }
-
-    /// Keeps what was just written to `path`, up to record `watermark`, under the lock.
-    pub(super) fn keep_written(&self, path: &Path, watermark: u64, stream: Stream) {
-        self.keep(Identity::of(path).ok(), watermark, stream);
-    }
-
-    fn keep(&self, file: Option<Identity>, watermark: u64, stream: Stream) -> Arc<Plan> {
-        let plan = Arc::new(stream.plan);
-        let known = file.map(|file| Known {
-            file,
-            plan: Arc::clone(&plan),
-            version: stream.version,
-            watermark,
-            carried: stream.carried,
-        });
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        let watermark = stream.watermark;
+        let known = Known::new(same, watermark, stream);
+        let plan = Arc::clone(&known.plan);
+        self.keep(known.file.is_some().then_some(known));
         plan
+    }
+
+    /// Keeps what was just written to `path`, up to record `watermark`, under the lock; also if a program that knows of no lock has
+    /// removed or replaced the file since it was `written`.
+    pub(super) fn keep_written(
+        &self,
+        path: &Path,
+        written: Option<Identity>,
+        watermark: u64,
+        stream: Stream,
+    ) {
+        let now = Identity::of(path).ok();
+        let file = now.filter(|now| written.is_some_and(|written| now.is_renamed(&written)));
+        self.keep(Some(Known::new(file, watermark, stream)));
+    }
+
+    fn keep(&self, known: Option<Known>) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     /// [`check_lock_ignored`], once: it asks git.
@@ -96,6 +104,16 @@ impl Cache {
 }
 
 impl Known {
+    fn new(file: Option<Identity>, watermark: u64, stream: Stream) -> Self {
+        Self {
+            file,
+            plan: Arc::new(stream.plan),
+            version: stream.version,
+            watermark,
+            carried: stream.carried,
+        }
+    }
+
     /// The state as it would be read from the file.
     pub(super) fn stream(&self) -> Stream {
         Stream {
@@ -123,14 +141,17 @@ pub(super) struct Identity {
 impl Identity {
     /// The identity of the file at `path`, through symbolic links.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
-        Ok(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            bytes: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
+        Ok(Self::from(&fs::metadata(path)?))
+    }
+
+    /// Whether this is the file and the content that `before` identifies, perhaps by another name: a rename changes the time of change.
+    fn is_renamed(&self, before: &Self) -> bool {
+        let changed = self.changed;
+        let before = Self {
+            changed,
+            ..before.clone()
+        };
+        *self == before
     }
 
     /// Whether a change at the time `now` would be seen.
@@ -138,6 +159,18 @@ impl Identity {
         let (seconds, nanoseconds) = self.changed;
         let changed = SignedDuration::new(seconds, i32::try_from(nanoseconds).unwrap_or_default());
         now.as_duration().saturating_sub(changed) > TICK
+    }
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(found: &fs::Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
     }
 }
 
@@ -228,6 +261,29 @@ mod tests {
         add(&other, "three");
         assert!(!rewrite(), "the file has a newer state");
         assert_eq!(ids(&other), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_state_that_is_lost_at_once_is_kept_and_written_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = plan_file(&folder);
+        add(&Store::at(&file), "one");
+        let (cache, other) = (Cache::default(), folder.path().join("other"));
+        let bytes = fs::read(&file).expect("read");
+        let written = Identity::of(&file).expect("a file");
+        let keep = |path: &Path| {
+            let stream = Stream::parse(&bytes).expect("a plan");
+            cache.keep_written(path, Some(written.clone()), 1, stream);
+            let last = cache.last().expect("it is kept");
+            assert_eq!(last.plan.items().len(), 1);
+            cache.get(path).is_some()
+        };
+        assert!(keep(&file));
+        fs::rename(&file, &other).expect("renamed");
+        assert!(keep(&other), "a rename changes nothing");
+        assert!(!keep(&file), "it is gone");
+        fs::write(&file, "damaged").expect("written");
+        assert!(!keep(&file), "it is another one");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::error::PlanError;
 use crate::platform::{durable, look};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,14 +27,15 @@ pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
     Ok(bytes)
 }
 
-/// Refuses a plan that is too large to be read again.
-pub(super) fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
+/// The file with all of the plan. Refuses a plan that is too large to be read again.
+pub(super) fn finish(out: &mut BufWriter<&File>) -> io::Result<Metadata> {
     out.flush()?;
-    if out.get_ref().metadata()?.len() > PLAN_BYTES_MAX {
+    let written = out.get_ref().metadata()?;
+    if written.len() > PLAN_BYTES_MAX {
         let message = format!("the plan would be larger than {PLAN_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Replaces the file at `path`, or the target of a symbolic link, by the output of `content`. After a crash the file is

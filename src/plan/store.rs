@@ -9,7 +9,7 @@
 use super::actor::{Actor, comment_author};
 use super::cache::{Cache, Identity, Known};
 use super::error::PlanError;
-use super::file::{io_error, read_bounded, refuse_too_large, resolve_links, write_atomically};
+use super::file::{finish, io_error, read_bounded, resolve_links, write_atomically};
 use super::fold::Stream;
 use super::histories::{Histories, Origin};
 use super::link::Comment;
@@ -206,8 +206,8 @@ impl Store {
         };
         if is_lost {
             let stream = last.stream();
-            self.write(&stream, last.watermark, signature(options))?;
-            cache.keep_written(&self.file, last.watermark, stream);
+            let written = self.write(&stream, last.watermark, signature(options))?;
+            cache.keep_written(&self.file, written, last.watermark, stream);
         }
         Ok(is_lost)
     }
@@ -314,18 +314,24 @@ impl Store {
         check(&stream.plan, options)?;
         if stream.plan.events() > 0 {
             let seq = next_seq(stream.watermark, stream.plan.events())?;
-            self.write(&stream, seq, signature(options))?;
+            let written = self.write(&stream, seq, signature(options))?;
             stream.plan.reset_events();
             if let Some(cache) = &self.cache {
                 let plan = stream.plan.clone();
-                cache.keep_written(&self.file, seq, stream);
+                cache.keep_written(&self.file, written, seq, stream);
                 return Ok(plan);
             }
         }
         Ok(stream.plan)
     }
 
-    fn write(&self, stream: &Stream, seq: u64, signature: Signature) -> Result<(), PlanError> {
+    /// Returns what was written, as it was before it got the name of the plan.
+    fn write(
+        &self,
+        stream: &Stream,
+        seq: u64,
+        signature: Signature,
+    ) -> Result<Option<Identity>, PlanError> {
         let ts = clock::now();
         let envelope = |foreign| Envelope {
             version: stream.version,
@@ -337,6 +343,7 @@ impl Store {
         resolve_links(&self.file)
             .and_then(|file| durable::remove_strays(&file))
             .map_err(|cause| io_error("clean up beside", &self.file, cause))?;
+        let mut written = None;
         write_atomically(&self.file, |out| {
             let items = stream.plan.items();
             record::write_state(out, Lane::Event, &envelope(&stream.carried.event), items)?;
@@ -346,8 +353,10 @@ impl Store {
                 &envelope(&stream.carried.checkpoint),
                 items,
             )?;
-            refuse_too_large(out)
-        })
+            written = Some(finish(out)?);
+            Ok(())
+        })?;
+        Ok(written.map(|written| Identity::from(&written)))
     }
 
     fn valid_stream(&self) -> Result<Stream, PlanError> {

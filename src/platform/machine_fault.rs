@@ -72,26 +72,35 @@ pub fn find(error: &(dyn Error + 'static)) -> Option<Errno> {
         .find(|errno| advice(*errno).is_some())
 }
 
+/// Whether `error` says nothing about what was looked at: the system gave an error that is no answer. So also for one that [`advice`] does not
+/// know.
+pub fn is_fault(error: &(dyn Error + 'static)) -> bool {
+    let mut errnos = numbers(error).map(Errno::from_raw_os_error);
+    errnos.any(|errno| !ANSWERS.contains(&errno))
+}
+
 /// What was found, or why it can't be, which says something about it. A fault of the machine says nothing: it is the outer error.
 pub fn apart<T, E: Error + 'static>(found: Result<T, E>) -> Result<Result<T, E>, E> {
     match found {
-        Err(error) if find(&error).is_some() => Err(error),
+        Err(error) if is_fault(&error) => Err(error),
         found => Ok(found),
     }
 }
 
-/// The fault of the machine that another program names at the end of a line, in the words of the C library without a locale.
+/// The fault of the machine that another program names at the end of a line, in the words of a C library without a locale: its own may be
+/// another one.
 pub fn named_in(text: &str) -> Option<io::Error> {
-    let named = |errno: &Errno| {
-        let words = io::Error::from(*errno).to_string();
-        let words = format!(": {}", without_number(&words));
-        text.lines().any(|line| line.ends_with(&words))
+    let ends_with = |words: &str| {
+        let end = format!(": {words}");
+        text.lines().any(|line| line.ends_with(&end))
     };
-    FAULTS
-        .iter()
-        .map(|(errno, _)| errno)
-        .find(|errno| named(errno))
-        .map(|errno| (*errno).into())
+    let own = FAULTS.iter().map(|(errno, _)| *errno).find(|errno| {
+        let words = io::Error::from(*errno).to_string();
+        ends_with(without_number(&words))
+    });
+    let others = || OTHER_WORDS.iter().find(|(words, _)| ends_with(words));
+    let named = own.or_else(|| others().map(|(_, errno)| *errno));
+    named.map(io::Error::from)
 }
 
 /// The words of an error of the system, without `(os error 28)`.
@@ -137,8 +146,39 @@ pub fn advice(errno: Errno) -> Option<&'static str> {
 
 const BROKEN: &str = "the disk or its file system has a fault: see the system's log";
 
+const UNREACHABLE: &str =
+    "the server or the program behind that file system does not answer: see the system's log";
+
+/// The errors that say something about what was named: it is missing, forbidden, in use or of another kind, or no such thing can be.
+const ANSWERS: [Errno; 24] = [
+    Errno::NOENT,
+    Errno::NOTDIR,
+    Errno::NAMETOOLONG,
+    Errno::ILSEQ,
+    Errno::LOOP,
+    Errno::ACCESS,
+    Errno::PERM,
+    Errno::INVAL,
+    Errno::ISDIR,
+    Errno::EXIST,
+    Errno::NOTEMPTY,
+    Errno::XDEV,
+    Errno::MLINK,
+    Errno::BUSY,
+    Errno::TXTBSY,
+    Errno::NOEXEC,
+    Errno::TOOBIG,
+    Errno::SRCH,
+    Errno::CHILD,
+    Errno::PIPE,
+    Errno::NXIO,
+    Errno::CONNREFUSED,
+    Errno::NOSYS,
+    Errno::OPNOTSUPP,
+];
+
 /// The faults of a machine, and what to do about each.
-const FAULTS: [(Errno, &str); 10] = [
+const FAULTS: &[(Errno, &str)] = &[
     (
         Errno::NOSPC,
         "free space on that disk, or choose another folder",
@@ -157,6 +197,16 @@ const FAULTS: [(Errno, &str); 10] = [
     ),
     (Errno::IO, BROKEN),
     (Errno::STALE, BROKEN),
+    (Errno::NODEV, BROKEN),
+    (Errno::BADMSG, BROKEN),
+    #[cfg(target_os = "linux")]
+    (Errno::UCLEAN, BROKEN),
+    #[cfg(target_os = "linux")]
+    (Errno::REMOTEIO, BROKEN),
+    (Errno::NOTCONN, UNREACHABLE),
+    (Errno::TIMEDOUT, UNREACHABLE),
+    (Errno::HOSTDOWN, UNREACHABLE),
+    (Errno::HOSTUNREACH, UNREACHABLE),
     (
         Errno::MFILE,
         "raise the limit of open files (ulimit -n), or run fewer workers at once (-j)",
@@ -173,6 +223,18 @@ const FAULTS: [(Errno, &str); 10] = [
         Errno::AGAIN,
         "too many processes or too little memory: end other programs, raise the limit (ulimit -u), or run fewer workers at once (-j)",
     ),
+];
+
+/// Words for a fault that not all C libraries have: those of glibc, and then those of musl.
+const OTHER_WORDS: [(&str, Errno); 8] = [
+    ("Input/output error", Errno::IO),
+    ("Too many open files", Errno::MFILE),
+    ("Cannot allocate memory", Errno::NOMEM),
+    ("Disk quota exceeded", Errno::DQUOT),
+    ("I/O error", Errno::IO),
+    ("No file descriptors available", Errno::MFILE),
+    ("Out of memory", Errno::NOMEM),
+    ("Quota exceeded", Errno::DQUOT),
 ];
 
 #[cfg(test)]
@@ -214,6 +276,8 @@ mod tests {
         let find_in = |text: &str| named_in(text).and_then(|error| find(&error));
         let full = "error: unable to write file 'a': No space left on device\nfatal: stopped";
         assert_eq!(find_in(full), Some(Errno::NOSPC));
+        // As another C library has it.
+        assert_eq!(find_in("fatal: read error: I/O error"), Some(Errno::IO));
         assert_eq!(
             find_in("error: patch failed: No space left on device:1"),
             None
@@ -231,6 +295,10 @@ mod tests {
         let looked = |errno: Errno| apart::<(), _>(Err(at("looking at `a`")(errno)));
         assert!(looked(Errno::IO).is_err());
         assert!(looked(Errno::MFILE).is_err());
+        assert!(looked(Errno::NOTCONN).is_err());
+        // One that nobody has a word of advice for.
+        assert!(looked(Errno::OVERFLOW).is_err());
+        assert!(advice(Errno::OVERFLOW).is_none());
         assert!(matches!(looked(Errno::NOENT), Ok(Err(_))));
         assert!(matches!(looked(Errno::ACCESS), Ok(Err(_))));
     }

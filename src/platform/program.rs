@@ -17,7 +17,7 @@ pub fn find(name: impl AsRef<OsStr>, folder: &Path) -> io::Result<Option<PathBuf
         .binary_name(name.as_ref().to_owned())
         .custom_cwd(folder.to_owned())
         .nonfatal_error_handler(|error| match error {
-            NonFatalError::Io(error) if machine_fault::find(&error).is_some() => {
+            NonFatalError::Io(error) if machine_fault::is_fault(&error) => {
                 fault.get_or_insert(error);
             }
             _ => {}

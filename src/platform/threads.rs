@@ -30,7 +30,7 @@ pub fn start_pool() -> io::Result<()> {
     let started = rayon::ThreadPoolBuilder::new().build_global();
     match started.map_err(io::Error::other) {
         // It has been started before.
-        Err(error) if super::machine_fault::find(&error).is_none() => Ok(()),
+        Err(error) if !super::machine_fault::is_fault(&error) => Ok(()),
         started => started.map_err(at(not_started("pool"))),
     }
 }

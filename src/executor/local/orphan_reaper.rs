@@ -126,11 +126,12 @@ pub(crate) fn end(
     for _ in 0..LOOKS_MAX {
         let all = process::all()?;
         let mut unproven = Vec::new();
-        let found = registries
-            .iter()
-            .flat_map(|(registry, job)| find_targets(registry, job, &all, &mut unproven));
+        let mut targets: Vec<Target> = Vec::new();
+        for (registry, job) in &registries {
+            targets.extend(find_targets(registry, job, &all, &mut unproven)?);
+        }
         let is_left = |target: &Target| swept.left.iter().any(|(one, _)| one.pid == target.group);
-        let targets: Vec<Target> = found.filter(|target| !is_left(target)).collect();
+        targets.retain(|target| !is_left(target));
         let is_last = targets.is_empty();
         end_targets(targets, grace, stop, &mut swept)?;
         if is_last {
@@ -165,10 +166,10 @@ fn find_targets(
     job: &JobId,
     all: &[Process],
     left: &mut Vec<(Orphan, Doubt)>,
-) -> Vec<Target> {
+) -> io::Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for worker in &registry.workers {
-        match claim(worker, all) {
+        match claim(worker, all)? {
             Claim::Gone => {}
             Claim::Ours(target) => targets.push(target),
             Claim::Left(orphan, doubt) => left.push((orphan, doubt)),
@@ -180,7 +181,7 @@ fn find_targets(
         if process.session != registry.session || targets.iter().any(is_known) {
             continue;
         }
-        let environment = process::environment(process.pid);
+        let environment = process::environment(process.pid)?;
         if holds(&environment, &mark) {
             let item = variable(&environment, "MESH_ITEM_ID").unwrap_or_default();
             let target = Target::new(process, &item, Proof::Mark(mark.clone()));
@@ -190,7 +191,7 @@ fn find_targets(
     let own = process::own().map(|own| own.group);
     let runs_this = targets.extract_if(.., |target| Some(target.group) == own);
     left.extend(runs_this.map(|target| (target.orphan, Doubt::ContainsSelf)));
-    targets
+    Ok(targets)
 }
 
 /// All recorded workers whose group exists, on a system without proof.
@@ -210,11 +211,11 @@ enum Claim {
     Left(Orphan, Doubt),
 }
 
-fn claim(worker: &RecordedWorker, all: &[Process]) -> Claim {
+fn claim(worker: &RecordedWorker, all: &[Process]) -> io::Result<Claim> {
     let (since, until) = worker.started;
     let started = since.saturating_sub(TICKS_OFF)..=until.saturating_add(TICKS_OFF);
     if let Some(holder) = all.iter().find(|process| process.pid == worker.pid) {
-        return if !started.contains(&holder.start_ticks) {
+        return Ok(if !started.contains(&holder.start_ticks) {
             // The id was reused, which is impossible while a process of the group runs.
             Claim::Gone
         } else if holder.group != number(worker.pid) {
@@ -225,20 +226,21 @@ fn claim(worker: &RecordedWorker, all: &[Process]) -> Claim {
                 .filter(|process| process.group == number(worker.pid));
             let proof = Proof::Known(known.map(identity).collect());
             Claim::Ours(Target::new(holder, &worker.item, proof))
-        };
+        });
     }
     let mark = format!("MESH_REPORT_TOKEN={}", worker.token);
-    let members: Vec<_> = all
-        .iter()
-        .filter(|one| one.group == number(worker.pid))
-        .collect();
-    match members.iter().find(|member| is_marked(member, &mark)) {
-        Some(member) => Claim::Ours(Target::new(member, &worker.item, Proof::Mark(mark))),
-        None => match members.first() {
-            Some(member) => Claim::Left(orphan(worker, &member.name), Doubt::NoProof),
-            None => Claim::Gone,
-        },
+    let is_member = |one: &&Process| one.group == number(worker.pid);
+    let members: Vec<&Process> = all.iter().filter(is_member).collect();
+    for member in &members {
+        if is_marked(member, &mark)? {
+            let target = Target::new(member, &worker.item, Proof::Mark(mark));
+            return Ok(Claim::Ours(target));
+        }
     }
+    Ok(match members.first() {
+        Some(member) => Claim::Left(orphan(worker, &member.name), Doubt::NoProof),
+        None => Claim::Gone,
+    })
 }
 
 fn orphan(worker: &RecordedWorker, name: &str) -> Orphan {
@@ -292,24 +294,28 @@ impl Target {
     }
 
     /// The processes of the group that are proven to be the worker's.
-    fn members<'p>(&mut self, all: &'p [Process]) -> Vec<&'p Process> {
-        let mut members: Vec<&Process> = all
-            .iter()
-            .filter(|process| process.group == self.group)
-            .collect();
+    fn members<'p>(&mut self, all: &'p [Process]) -> io::Result<Vec<&'p Process>> {
+        let is_member = |process: &&Process| process.group == self.group;
+        let members: Vec<&Process> = all.iter().filter(is_member).collect();
         match &mut self.proof {
-            Proof::Mark(mark) => members.retain(|member| is_marked(member, mark)),
+            Proof::Mark(mark) => {
+                let mut marked = Vec::new();
+                for member in members {
+                    if is_marked(member, mark)? {
+                        marked.push(member);
+                    }
+                }
+                Ok(marked)
+            }
             Proof::Known(known) => {
-                if !members
-                    .iter()
-                    .any(|member| known.contains(&identity(member)))
-                {
-                    return Vec::new();
+                let is_known = |member: &&Process| known.contains(&identity(member));
+                if !members.iter().any(is_known) {
+                    return Ok(Vec::new());
                 }
                 known.extend(members.iter().map(|member| identity(member)));
+                Ok(members)
             }
         }
-        members
     }
 
     /// KILL for all, or TERM for those that did not get it yet.
@@ -341,21 +347,21 @@ fn end_targets(
         }
         let has_timed_out = killing.is_some_and(|since| since.elapsed() >= KILL_TIMEOUT);
         let all = process::all()?;
-        targets.retain_mut(|target| {
-            let members = target.members(&all);
-            let orphan = || target.orphan.clone();
+        let mut running = Vec::new();
+        for mut target in targets {
+            let members = target.members(&all)?;
             if members.is_empty() {
-                swept.ended.push(orphan());
+                swept.ended.push(target.orphan);
             } else if target.refused {
-                swept.left.push((orphan(), Doubt::NotPermitted));
+                swept.left.push((target.orphan, Doubt::NotPermitted));
             } else if has_timed_out {
-                swept.left.push((orphan(), Doubt::DidNotEnd));
+                swept.left.push((target.orphan, Doubt::DidNotEnd));
             } else {
                 target.signal(&members, killing.is_some());
-                return true;
+                running.push(target);
             }
-            false
-        });
+        }
+        targets = running;
         if !targets.is_empty() {
             std::thread::sleep(PAUSE);
         }
@@ -367,8 +373,8 @@ fn identity(process: &Process) -> Identity {
     (process.pid, process.start_ticks)
 }
 
-fn is_marked(process: &Process, mark: &str) -> bool {
-    holds(&process::environment(process.pid), mark)
+fn is_marked(process: &Process, mark: &str) -> io::Result<bool> {
+    Ok(holds(&process::environment(process.pid)?, mark))
 }
 
 /// Whether `environment` has exactly this `NAME=value`.

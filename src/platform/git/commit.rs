@@ -4,7 +4,8 @@
 //! the commit that is checked out, with the paths of the patch as they are in the tree. Afterwards only those paths are
 //! updated in the real index.
 
-use super::{Call, GitError, Hooks, Repo, failed, path_of, refusal};
+use super::failure::message_of;
+use super::{Call, GitError, Hooks, Repo, failed, path_of};
 use crate::platform::look;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -69,8 +70,11 @@ impl Repo {
         let message = order.message.as_bytes().to_vec();
         let output = run(&args, Some(message), hooks)?;
         if !output.status.success() {
-            let refusal = refusal(&["commit"], &output)?;
-            let said = format!("{refusal}\n{}", String::from_utf8_lossy(&output.stdout));
+            let said = format!(
+                "{}\n{}",
+                message_of(&output),
+                String::from_utf8_lossy(&output.stdout)
+            );
             return Ok(Err(said.trim().to_owned()));
         }
         self.head().map(Ok)
@@ -198,14 +202,8 @@ impl Repo {
         let output = self.call(&args, Call::writing())?;
         Ok(match output.status.success() {
             true => Ok(()),
-            false => Err(refusal(&["fetch"], &output)?),
+            false => Err(message_of(&output)),
         })
-    }
-
-    /// The commit that `branch` points to, if there is one.
-    pub fn tip_of(&self, branch: &str) -> Result<Option<String>, GitError> {
-        let name = format!("refs/heads/{branch}");
-        self.read_if_any(&["rev-parse", "--verify", "--quiet", &name])
     }
 
     /// The author of a commit; `Err` is git's message if it has none.

@@ -4,6 +4,7 @@
 
 mod borrowed;
 mod commit;
+mod failure;
 mod files;
 mod filters;
 mod memory;
@@ -14,13 +15,16 @@ mod records;
 mod refs;
 
 pub use commit::CommitOrder;
+pub use failure::GitError;
+pub(crate) use failure::failed;
 pub use memory::{FileMark, IndexListing, KnownChanges, SettingsMark, file_mark};
 pub use past::PastEntry;
 pub use records::{Change, Conversion, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
-use super::{look, machine_fault, threads};
+use super::{look, threads};
 use crossbeam_channel::Sender;
+use failure::{check_machine, message_of};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -29,68 +33,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Output, Stdio};
 use std::sync::Arc;
-
-/// Why a git command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// Not inside a work tree.
-    #[error("`{}` is not inside a git repository", folder.display())]
-    NoRepository {
-        /// The folder that was searched.
-        folder: PathBuf,
-    },
-    /// Git is missing or could not be started.
-    #[error("git could not be run")]
-    Run(#[source] io::Error),
-    /// What is at a path can't be told.
-    #[error("`{}` can't be looked at", path.display())]
-    Unreadable {
-        /// The path.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// Git exited with an error.
-    #[error("`git {command}` failed: {message}")]
-    Failed {
-        /// The arguments.
-        command: String,
-        /// What it wrote to standard error.
-        message: String,
-        /// The fault of the machine that the message names.
-        #[source]
-        fault: Option<io::Error>,
-    },
-    /// A filter of git's settings fails.
-    #[error("git can't read `{}`, because a filter of its settings fails: {message}", root.display())]
-    Filter {
-        /// The work tree.
-        root: PathBuf,
-        /// What it wrote to standard error first.
-        message: String,
-    },
-}
-
-impl GitError {
-    pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Unreadable { path, source }
-    }
-
-    /// A suggestion for the user, if there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::NoRepository { .. } => {
-                Some("create one with: git init; or pass a repository with -C DIR")
-            }
-            Self::Filter { .. } => Some(
-                "install the program of the filter (for Git LFS, git-lfs), or remove its `filter.*` entries from git's settings",
-            ),
-            _ => None,
-        }
-    }
-}
 
 /// A repository's work tree.
 #[derive(Clone, Debug)]
@@ -399,7 +341,7 @@ impl Repo {
         let report = ["--check", "--numstat", "-z", "--summary"];
         let output = self.apply_with(&report, patch)?;
         if !output.status.success() {
-            return Ok(Err(refusal(&["apply"], &output)?));
+            return Ok(Err(message_of(&output)));
         }
         let forwards = String::from_utf8_lossy(&output.stdout).into_owned();
         let backwards = match names_a_source(&forwards) {
@@ -481,8 +423,12 @@ impl Repo {
     }
 
     /// Runs git. The caller checks how it ended.
+    ///
+    /// # Errors
+    /// It could not be run, or failed for a fault of the machine, which says nothing about what it was asked.
     fn call<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Output, GitError> {
-        self.run(args, call).map_err(GitError::Run)
+        let output = self.run(args, call).map_err(GitError::Run)?;
+        check_machine(args, output)
     }
 
     fn run<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> io::Result<Output> {
@@ -560,36 +506,6 @@ fn feeder(input: Vec<u8>) -> io::Result<Sender<ChildStdin>> {
 
 pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     OsStr::from_bytes(bytes).into()
-}
-
-pub(crate) fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
-    // Its own options come before the command, and one of them has a value.
-    let mut args = args.iter().map(|arg| arg.as_ref().to_string_lossy());
-    let mut command = args.next().unwrap_or_default();
-    while command.starts_with('-') {
-        if command == "-c" {
-            args.next();
-        }
-        command = args.next().unwrap_or_default();
-    }
-    let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    GitError::Failed {
-        command: command.into_owned(),
-        fault: machine_fault::named_in(&message),
-        message,
-    }
-}
-
-/// The message with which git refused. A fault of the machine is an error: it says nothing about what git was asked.
-fn refusal<S: AsRef<OsStr>>(args: &[S], output: &Output) -> Result<String, GitError> {
-    match failed(args, output) {
-        GitError::Failed {
-            message,
-            fault: None,
-            ..
-        } => Ok(message),
-        error => Err(error),
-    }
 }
 
 /// Whether the summary of a patch lists a rename or a copy.

@@ -1,11 +1,11 @@
 //! HEAD, branches and other refs, read from the files of the git folder. Whatever is not in the plain format of files, such as
 //! a reftable, a `.git` that is a file, or a broken ref, is left to git.
 
-use super::failed;
 use super::{GitError, Repo, path_of};
 use crate::platform::look;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How many symbolic refs lead to one object at most.
@@ -31,10 +31,13 @@ impl Repo {
     /// Whether git finds no repository here.
     ///
     /// # Errors
-    /// A fault of the machine.
+    /// Git can't tell.
     pub fn is_gone(&self) -> Result<bool, GitError> {
-        let found = look::reachable(self.absolute(&["rev-parse", "--absolute-git-dir"]))?;
-        Ok(found.is_none())
+        match Self::find(self.root()) {
+            Ok(_) => Ok(false),
+            Err(GitError::NoRepository { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The folder that all work trees of the repository share.
@@ -50,12 +53,41 @@ impl Repo {
         if let Some(id) = self.plain_head() {
             return Ok(id);
         }
-        let args = ["rev-parse", "--verify", "--quiet", "HEAD"];
-        let output = self.output(&args)?;
-        match output.status.code() {
-            Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-            Some(1) => Ok("unborn".to_owned()),
-            _ => Err(failed(&args, &output)),
+        match self.read_if_any(&["rev-parse", "--verify", "--quiet", "HEAD"])? {
+            Some(id) => Ok(id),
+            None => {
+                // From its file, since git resolves no name that leads to a broken ref.
+                if let Some(Target::Ref(name)) = read_ref(&self.git_dir()?.join("HEAD")) {
+                    self.check_is_missing(&name)?;
+                }
+                Ok("unborn".to_owned())
+            }
+        }
+    }
+
+    /// The commit that `branch` points to, if there is one.
+    pub fn tip_of(&self, branch: &str) -> Result<Option<String>, GitError> {
+        let name = format!("refs/heads/{branch}");
+        let tip = self.read_if_any(&["rev-parse", "--verify", "--quiet", &name])?;
+        if tip.is_none() {
+            self.check_is_missing(&name)?;
+        }
+        Ok(tip)
+    }
+
+    /// Git also says that a ref does not exist where it can't read its file.
+    fn check_is_missing(&self, name: &str) -> Result<(), GitError> {
+        let path = self.absolute(&["rev-parse", "--git-path", name])?;
+        let unreadable = GitError::unreadable(&path);
+        match look::entry(&path) {
+            Ok(None) => Ok(()),
+            // Other refs have it as the first part of their names.
+            Ok(Some(found)) if found.is_dir() => Ok(()),
+            Ok(Some(_)) => Err(unreadable(match fs::read(&path) {
+                Ok(_) => io::Error::new(io::ErrorKind::InvalidData, "git finds no commit in it"),
+                Err(error) => error,
+            })),
+            Err(error) => Err(unreadable(error)),
         }
     }
 
@@ -180,7 +212,7 @@ fn read_ref(path: &Path) -> Option<Target> {
 /// The refs of the file `packed-refs`; none if there is no such file, `None` if it is not understood.
 fn packed_refs(folder: &Path) -> Option<BTreeMap<String, String>> {
     let text = match fs::read_to_string(folder.join("packed-refs")) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(BTreeMap::new()),
         other => other.ok()?,
     };
     let lines = text.lines().filter(|line| !line.starts_with(['#', '^']));
@@ -217,4 +249,35 @@ fn read_loose(
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ref_that_can_not_be_read_is_not_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let time = "2026-01-01T00:00:00Z";
+        let repo = Repo::create(folder.path(), "empty", time);
+        // There is nothing to commit, and so no branch yet.
+        assert!(repo.is_err());
+        let repo = Repo::find(folder.path()).expect("a repository");
+        assert_eq!(repo.head().expect("a look"), "unborn");
+        let heads = folder.path().join(".git/refs/heads");
+        fs::create_dir(heads.join("main")).expect("a folder of refs");
+        assert_eq!(repo.head().expect("a look"), "unborn");
+        fs::remove_dir(heads.join("main")).expect("removed");
+
+        fs::write(folder.path().join("a"), "a").expect("written");
+        let repo = Repo::create(folder.path(), "one", time).expect("a commit");
+        let id = repo.head().expect("a look");
+        assert_eq!(repo.tip_of("main").expect("a look"), Some(id));
+        assert_eq!(repo.tip_of("none").expect("a look"), None);
+        fs::write(heads.join("main"), "").expect("damaged");
+        for looked in [repo.head().map(Some), repo.tip_of("main")] {
+            let error = looked.expect_err("damaged");
+            assert!(error.to_string().contains("refs/heads/main"), "{error}");
+        }
+    }
 }

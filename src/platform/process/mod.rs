@@ -176,19 +176,22 @@ mod linux {
 
     /// The environment that the program of process `pid` was started with: `NAME=value`, each ended by a zero byte.
     /// Nothing for a process of another user.
-    pub fn environment(pid: Pid) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// A fault of the machine.
+    pub fn environment(pid: Pid) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for _ in 0..EXEC_LOOKS_MAX {
-            match std::fs::read(file_of(pid, "environ")) {
-                Ok(read) => bytes = read,
-                Err(_) => return Vec::new(),
+            match look::reachable(std::fs::read(file_of(pid, "environ")))? {
+                Some(read) => bytes = read,
+                None => return Ok(Vec::new()),
             }
-            if is_whole(pid, bytes.len()) {
+            if is_whole(pid, bytes.len())? {
                 break;
             }
             std::thread::sleep(EXEC_PAUSE);
         }
-        bytes
+        Ok(bytes)
     }
 
     /// How often, and how long apart, a process is looked at that is becoming another program, which takes less than a millisecond unless
@@ -198,11 +201,12 @@ mod linux {
 
     /// Whether `length` bytes are the whole environment of a process: in the middle of becoming another program (`execve`) it has none, and
     /// what is read across that is cut off. A thread of the kernel has none, nor has a process that has ended.
-    fn is_whole(pid: Pid, length: usize) -> bool {
+    fn is_whole(pid: Pid, length: usize) -> io::Result<bool> {
         const KERNEL_THREAD: u64 = 0x0020_0000;
-        let stat = std::fs::read_to_string(file_of(pid, "stat")).unwrap_or_default();
+        let stat = look::reachable(std::fs::read(file_of(pid, "stat")))?.unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
         let Some((_, fields)) = stat.rsplit_once(')') else {
-            return true;
+            return Ok(true);
         };
         let fields: Vec<&str> = fields.split_whitespace().collect();
         // Numbered as in proc_pid_stat(5); the id and the name are before the parenthesis.
@@ -210,12 +214,12 @@ mod linux {
         let (Some(flags), Some(code), Some(begin), Some(end)) =
             (field(9), field(27), field(50), field(51))
         else {
-            return true;
+            return Ok(true);
         };
         let has_ended = matches!(fields.first(), Some(&("Z" | "X")));
         // The end of its code is set last.
         let is_complete = code != 0 && end.checked_sub(begin) == Some(length as u64);
-        has_ended || flags & KERNEL_THREAD != 0 || is_complete
+        Ok(has_ended || flags & KERNEL_THREAD != 0 || is_complete)
     }
 
     /// The process that holds a `flock` on the file, as far as that can be seen from here.
@@ -319,8 +323,8 @@ mod elsewhere {
     }
 
     /// Nothing.
-    pub fn environment(_pid: Pid) -> Vec<u8> {
-        Vec::new()
+    pub fn environment(_pid: Pid) -> std::io::Result<Vec<u8>> {
+        Ok(Vec::new())
     }
 
     /// Not known.
@@ -436,7 +440,7 @@ mod tests {
             .expect("read")
             .is_none_or(|process| process.name != "sleep")
         {
-            let environment = environment(pid);
+            let environment = environment(pid).expect("read");
             let mut entries = environment.split(|byte| *byte == 0);
             assert!(entries.any(|entry| entry == b"MARK=x"), "{environment:?}");
         }

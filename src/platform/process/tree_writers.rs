@@ -158,9 +158,11 @@ impl Writers {
 
     /// Ends at once what a child that has ended left running, in whatever group or session. Other children of this process
     /// may run; what those have left behind is spared if this record is [`numbered`](Self::numbered).
-    pub fn end_marked(&self) {
-        // What can't be seen now is ended with the record.
-        let _ = self.end_all(&[], Duration::ZERO, Spared::Family);
+    ///
+    /// # Errors
+    /// The processes can't be read, so some may run on until the record is ended.
+    pub fn end_marked(&self) -> io::Result<()> {
+        self.end_all(&[], Duration::ZERO, Spared::Family).map(drop)
     }
 
     fn end_all(
@@ -207,10 +209,13 @@ impl Writers {
             });
             leaders.any(|leader| entries.iter().any(|entry| entry.is(leader)))
         };
-        let is_root = |process: &&Process| {
-            known.contains(&identify(process)) || is_recorded(process) || self.has_mark(process)
-        };
-        let mut ours: HashSet<u32> = all.iter().filter(is_root).map(number_of).collect();
+        let mut ours: HashSet<u32> = HashSet::new();
+        for process in &all {
+            let is_known = known.contains(&identify(process)) || is_recorded(process);
+            if is_known || self.has_mark(process)? {
+                ours.insert(number_of(process));
+            }
+        }
         add_children(&mut ours, &all);
         let spared = spared.among(&all);
         let is_ours = |process: &&Process| {
@@ -220,17 +225,17 @@ impl Writers {
         Ok(all.iter().filter(is_ours).cloned().collect())
     }
 
-    fn has_mark(&self, process: &Process) -> bool {
+    fn has_mark(&self, process: &Process) -> io::Result<bool> {
         let mut mark = OsString::from(format!("{MARK}="));
         mark.push(&self.file);
-        let environment = super::environment(process.pid);
+        let environment = super::environment(process.pid)?;
         let has = |wanted: &[u8]| {
             environment
                 .split(|byte| *byte == 0)
                 .any(|entry| entry == wanted)
         };
         let is_numbered = |number: u64| has(format!("{NUMBER}={number}").as_bytes());
-        has(mark.as_bytes()) && self.number.is_none_or(is_numbered)
+        Ok(has(mark.as_bytes()) && self.number.is_none_or(is_numbered))
     }
 }
 
@@ -454,7 +459,7 @@ mod tests {
         let mut rest = Vec::new();
         first_byte(&mut leaving);
         leaving.wait().expect("ended");
-        writers.end_marked();
+        writers.end_marked().expect("read");
         let mut stdout = leaving.stdout.take().expect("a pipe");
         stdout
             .read_to_end(&mut rest)

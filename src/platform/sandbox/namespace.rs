@@ -97,8 +97,9 @@ fn writable_disks(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let kind = there.file_type();
         if kind.is_dir() && device(&path)? == own {
             found.extend(writable_disks(&path)?);
-        } else if kind.is_block_device() && access(&path, Access::WRITE_OK).is_ok() {
-            found.push(path);
+        } else if kind.is_block_device() {
+            let writable = access(&path, Access::WRITE_OK).map_err(io::Error::from);
+            found.extend(look::reachable(writable)?.map(|()| path));
         }
     }
     Ok(found)

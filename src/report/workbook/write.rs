@@ -77,7 +77,7 @@ fn make(source: &Source, survey: &Survey, path: &Path) -> Result<Workbook, Workb
         survey,
         styles: Rc::new(Styles::new()),
         workbook,
-        whole: Whole::of(source),
+        whole: Whole::of(source)?,
     };
     let sheets = draft.sheets()?;
     draft.finish(sheets)
@@ -179,14 +179,14 @@ struct Whole {
 }
 
 impl Whole {
-    fn of(source: &Source) -> Self {
+    fn of(source: &Source) -> io::Result<Self> {
         let (result, waves) = match source {
             Source::Table(table) => (table.path().to_owned(), Vec::new()),
             Source::Run(run) => {
-                let output = run
-                    .state()
-                    .spawned_output()
-                    .filter(|path| matches!(look::find(path), Ok(Some(_))));
+                let output = match run.state().spawned_output() {
+                    Some(path) => look::reach(path)?.map(|_| path),
+                    None => None,
+                };
                 let ledger = run.folder().ledger();
                 let compiled = run.state().waves.iter().map(|wave| &wave.compiled);
                 let path = |file: &PathBuf| absolute(&run.folder().path().join(file));
@@ -194,10 +194,10 @@ impl Whole {
                 (output.map_or(ledger, Path::to_owned), waves.collect())
             }
         };
-        Self {
+        Ok(Self {
             result: absolute(&result),
             waves,
-        }
+        })
     }
 
     fn wave(&self, wave: Option<u32>) -> &Path {

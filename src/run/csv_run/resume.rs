@@ -58,9 +58,7 @@ impl SpawnRun {
             Ok(is) if is == *was => return Ok(None),
             Ok(is) => format!("is {}…", digest::short(&is)),
             // A fault of the machine is no change.
-            Err(error)
-                if changed != InputChanged::Ignore && machine_fault::find(&error).is_some() =>
-            {
+            Err(error) if changed != InputChanged::Ignore && machine_fault::is_fault(&error) => {
                 return Err(error);
             }
             Err(_) if matches!(path.try_exists(), Ok(false)) => {

@@ -8,7 +8,7 @@ use super::begin::PlanRun;
 use super::context::Context;
 use super::tree_sight::TreeSight;
 use super::violation_diff::TreeChange;
-use crate::integrate::own_outputs;
+use crate::integrate::{Quiet, own_outputs};
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
 use crate::plan::Plan;
@@ -18,6 +18,9 @@ use crate::workspace::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+
+/// How often a plan that a command has taken away is written again after one change.
+const REWRITES_MAX: usize = 3;
 
 impl PlanRun {
     /// Expects the tree to stay as it is now.
@@ -165,10 +168,24 @@ impl PlanRun {
         }
         self.record_fingerprint()?;
         self.pass_change_on(before.as_ref())?;
-        match (quiet, &self.expected) {
-            (Some(mut quiet), Some(now)) => Ok(quiet.expect(now.clone())?),
-            _ => Ok(()),
+        if let Some(quiet) = &mut quiet {
+            self.guard_what_is_expected(quiet)?;
         }
+        Ok(())
+    }
+
+    /// Guards the plan as it is now, unless a command has just taken it away: then it is written again first.
+    fn guard_what_is_expected(&mut self, quiet: &mut Quiet<'_>) -> Result<(), RunError> {
+        for _ in 0..REWRITES_MAX {
+            if let Some(now) = &self.expected {
+                quiet.expect(now.clone())?;
+            }
+            if !self.store.rewrite_if_lost(&self.mutate_options())? {
+                break;
+            }
+            self.record_fingerprint()?;
+        }
+        Ok(())
     }
 
     pub(super) fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {

@@ -218,7 +218,7 @@ impl PlanRun {
             let read = awaited.and_then(|awaited| Answers::read(&path, &awaited));
             match FoundAnswers::of(read) {
                 Err(RunError::Job(error @ job::JobError::Table(_)))
-                    if machine_fault::find(&error).is_none() =>
+                    if !machine_fault::is_fault(&error) =>
                 {
                     let refusal = Refusal::new(&path, error.to_string());
                     Ok((number, FoundAnswers::Refused(refusal)))

@@ -208,7 +208,7 @@ fn open_zip(path: &Path) -> Result<Option<Sheets<BufReader<File>>>, Error> {
     let xlsx = match open_workbook::<Xlsx<_>, _>(path) {
         Ok(book) if !book.sheet_names().is_empty() => return Ok(Some(Sheets::Xlsx(book))),
         Ok(_) | Err(XlsxError::FileNotFound(_) | XlsxError::RelationshipNotFound) => None,
-        Err(error) if machine_fault::find(&error).is_some() => return Err(error.into()),
+        Err(error) if machine_fault::is_fault(&error) => return Err(error.into()),
         Err(error) => Some(error),
     };
     match machine_fault::apart(open_workbook::<Xlsb<_>, _>(path))? {
