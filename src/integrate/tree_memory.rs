@@ -27,15 +27,15 @@ pub(super) struct Kept {
     pub log: SavedLog,
     pub census: Arc<Census>,
     pub saved: Saved,
-    /// Tells whether the folder of the saved states is as it was left.
-    mark: FileMark,
+    /// Tells whether the folder of the saved states is as it was left; `None` if it could not be looked at.
+    mark: Option<FileMark>,
 }
 
 impl Kept {
     /// The state that `store` and `log` now hold.
     pub fn new(store: ContentStore, log: SavedLog, census: Arc<Census>, saved: Saved) -> Self {
         Self {
-            mark: file_mark(store.folder()),
+            mark: file_mark(store.folder()).ok(),
             store,
             log,
             census,
@@ -45,7 +45,8 @@ impl Kept {
 
     /// Whether nobody has made or removed a file there since, as a validation may do by an absolute path.
     fn is_intact(&self) -> bool {
-        self.mark == file_mark(self.store.folder()) && self.log.is_intact(&self.store)
+        let mark = file_mark(self.store.folder()).ok();
+        mark.is_some() && self.mark == mark && self.log.is_intact(&self.store)
     }
 }
 

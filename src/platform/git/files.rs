@@ -1,6 +1,6 @@
 //! Git's knowledge of the files of a work tree, in one call for all of them. Paths are bytes.
 
-use super::memory::{FileMark, IndexListing, file_mark, locked};
+use super::memory::{FileMark, IndexListing, file_marks, locked};
 use super::records::{Conversion, Tracked};
 use super::{Call, GitError, Repo, failed, path_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,9 +42,10 @@ impl Repo {
     ) -> Result<Arc<BTreeMap<PathBuf, Conversion>>, GitError> {
         let settings = self.attribute_settings()?;
         let marks = settings.files.zip(attributes).map(|(files, mut marks)| {
-            marks.extend(files.iter().map(|path| file_mark(path)));
-            marks
+            marks.extend(file_marks(&files)?);
+            Ok(marks)
         });
+        let marks = marks.transpose()?;
         let by_setting = settings.converts_line_ends;
         let ask = || {
             let files = index.tracked.iter().filter(|entry| !entry.is_repository);

@@ -1,8 +1,11 @@
 //! What is known of a repository from earlier git calls, each with the mark by which it is seen to be out of date.
 
+use super::GitError;
 use super::records::{Change, Conversion, PatchReport, Tracked};
+use crate::platform::look;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::io;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -113,15 +116,26 @@ pub(super) fn index_mark(path: &Path) -> Option<IndexMark> {
 }
 
 /// The mark of a file with settings.
-pub fn file_mark(path: &Path) -> FileMark {
-    let found = std::fs::metadata(path).ok()?;
-    Some((
-        found.dev(),
-        found.ino(),
-        found.size(),
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime(),
-        found.ctime_nsec(),
-    ))
+///
+/// # Errors
+/// A fault of the machine: two such files have nothing in common.
+pub fn file_mark(path: &Path) -> io::Result<FileMark> {
+    let found = look::reach(path)?;
+    Ok(found.map(|found| {
+        (
+            found.dev(),
+            found.ino(),
+            found.size(),
+            found.mtime(),
+            found.mtime_nsec(),
+            found.ctime(),
+            found.ctime_nsec(),
+        )
+    }))
+}
+
+/// The marks of files with settings.
+pub(super) fn file_marks(files: &[PathBuf]) -> Result<Vec<FileMark>, GitError> {
+    let mark = |path: &PathBuf| file_mark(path).map_err(GitError::unreadable(path));
+    files.iter().map(mark).collect()
 }

@@ -1,7 +1,7 @@
 //! Answers of git that need no second call as long as nothing changed.
 
 use super::memory::{
-    AttributeSettings, IndexListing, KnownChanges, SettingsMark, file_mark, index_mark, locked,
+    AttributeSettings, IndexListing, KnownChanges, SettingsMark, file_marks, index_mark, locked,
 };
 use super::records::{Change, PatchReport};
 use super::{GitError, Repo, path_of};
@@ -38,9 +38,7 @@ impl Repo {
     /// The files with settings as they are. Files that those include are not looked at.
     pub fn settings_mark(&self) -> Result<SettingsMark, GitError> {
         let files = self.settings_files()?;
-        Ok(SettingsMark(
-            files.iter().map(|path| file_mark(path)).collect(),
-        ))
+        Ok(SettingsMark(file_marks(&files)?))
     }
 
     /// The settings for attributes. Git is asked again after a file with settings changed.
