@@ -5,6 +5,8 @@ use super::error::CliError;
 use super::terminal::Tone;
 use crate::adapter;
 use crate::adapter::{Capabilities, Listed, SchemaBy};
+use crate::platform::look;
+use crate::run::RunError;
 use rayon::prelude::*;
 
 /// Lists the adapters with their versions.
@@ -13,7 +15,8 @@ pub fn execute(context: &Context) -> Result<u8, CliError> {
     let listed = adapter::list(configured, &context.folder);
     // Each program takes seconds.
     let versions: Vec<Option<String>> = listed.par_iter().map(version).collect();
-    let default = adapter::default_name(configured, &context.folder).ok();
+    let default = look::reachable(adapter::default_name(configured, &context.folder))
+        .map_err(RunError::from)?;
     let all = listed.iter().zip(&versions);
     if context.terminal.json {
         let objects: Vec<_> = all

@@ -4,12 +4,13 @@ use super::args::{LintArgs, WaveCommand};
 use super::call_file::read_call;
 use super::context::Context;
 use super::csv_file;
+use super::defaults::config_root;
 use super::error::CliError;
 use super::terminal::Tone;
 use crate::ledger;
 use crate::model::Event;
 use crate::plan::SwarmOverrides;
-use crate::platform::Repo;
+use crate::platform::look;
 use crate::run::{ProtocolSearchPath, Protocols};
 use crate::wave::{Lint, LintInput, Problem, Team};
 use serde_json::{Value, json};
@@ -103,7 +104,7 @@ fn lint_one(
 /// every known protocol.
 fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<Team>, CliError> {
     let folder = &context.folder;
-    let root = Repo::find(folder).map_or(folder.clone(), |repo| repo.root().to_owned());
+    let root = config_root(folder)?;
     let search_path = ProtocolSearchPath {
         root: &root,
         named: &context.config.protocols,
@@ -113,13 +114,17 @@ fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<T
         return Ok(load(name)?.teams(search_path));
     }
     let ledger = wave.ancestors().nth(2).map(|run| run.join("ledger.jsonl"));
-    let first = ledger.and_then(|path| ledger::first(&path).ok().flatten());
+    let first = match ledger {
+        Some(path) => look::reachable(ledger::first(&path))?.flatten(),
+        None => None,
+    };
     let settings = match first.map(|record| record.event) {
         Some(Event::RunStarted(body)) => body.settings,
         _ => Value::Null,
     };
     let protocol = settings["protocol"].as_str();
-    Ok(match protocol.and_then(|name| load(name).ok()) {
+    let loaded = protocol.map(load).map(look::reachable).transpose()?;
+    Ok(match loaded.flatten() {
         Some(protocols) => protocols.teams(search_path),
         None => Protocols::known_teams(search_path),
     })

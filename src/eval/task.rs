@@ -165,10 +165,10 @@ pub(super) fn copy_over(from: &Path, to: &Path) -> io::Result<()> {
         }
         let (source, target) = (from.join(&file), to.join(&file));
         crate::platform::private::make_open_folders(crate::platform::parent(&target))?;
-        match fs::symlink_metadata(&target) {
-            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&target)?,
-            Ok(_) => fs::remove_file(&target)?,
-            Err(_) => {}
+        match look::entry(&target)? {
+            Some(there) if there.is_dir() => fs::remove_dir_all(&target)?,
+            Some(_) => fs::remove_file(&target)?,
+            None => {}
         }
         match fs::symlink_metadata(&source)?.is_symlink() {
             true => std::os::unix::fs::symlink(fs::read_link(&source)?, &target)?,

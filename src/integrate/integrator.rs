@@ -137,20 +137,24 @@ impl Integrator<'_> {
         let aside = folder.join("aside");
         saved.repair_stores(self.repo, &aside)?;
         let before = folder.join("before");
-        let paths = saved.export_differing(self.repo, &before)?;
+        let exported = saved.export_differing(self.repo, &before)?;
         let detail = format!(
-            "the restore of an interrupted integration was abandoned; the saved state is in {}, files that were moved aside are in {}",
+            "the restore of an interrupted integration was abandoned; the saved state is in {}{}; files that were moved aside are in {}",
             before.display(),
+            exported.exception(),
             aside.display()
         );
         let finished = IntegrationFinished {
             reason: Some(BlockReason::AmbiguousIntegration),
             detail: Some(detail.clone()),
-            by_validation: paths.clone(),
+            by_validation: exported.paths.clone(),
             ..IntegrationFinished::new(&started.unit, IntegrationOutcome::Abandoned)
         };
         self.finish(finished, journal)?;
-        Ok(Abandoned { detail, paths })
+        Ok(Abandoned {
+            detail,
+            paths: exported.paths,
+        })
     }
 
     /// Completes the commit that a killed process made; `None` if there is none, or if its branch refuses it.

@@ -65,7 +65,7 @@ pub use evidence::{Evidence, examine};
 pub use integrator::{Integrator, Recovered, end_writers};
 pub use joined::{JoinFolder, OpenChange, has_ended};
 pub use lock::{Holder, RepoLock};
-pub use outputs::own_outputs;
+pub use outputs::OwnOutputs;
 pub use persist::{
     Outcome, Persisted, add_proposal_comment, comment, is_outcome_of, persist, proposal_comment,
     reopen, undo_comment,

@@ -16,6 +16,7 @@ use crate::platform::root_dir::RootDir;
 use crate::platform::{Repo, durable, fault, look, machine_fault};
 use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,8 @@ impl SavedTree {
         cause: RestoreCause,
     ) -> Result<Restored, IntegrateError> {
         let root = open_root(repo)?;
+        let mut left =
+            Unrestored::read(&self.store).map_err(IntegrateError::io(self.store.folder()))?;
         let mut work = Restore {
             saved: self,
             repo,
@@ -51,7 +54,12 @@ impl SavedTree {
             restored: Restored::default(),
             failures: Vec::new(),
             failed_paths: Vec::new(),
-            left: Unrestored::read(&self.store).map_err(IntegrateError::io(self.store.folder()))?,
+            beyond: match cause {
+                RestoreCause::AfterValidation => Some(Beyond::of(self)),
+                RestoreCause::AfterKill => left.beyond.take(),
+            },
+            has_failed_beyond: false,
+            left,
         };
         // Git can answer nothing before its own files are sound.
         work.repair_guarded();
@@ -115,6 +123,9 @@ struct Restore<'r> {
     restored: Restored,
     failures: Vec<String>,
     failed_paths: Vec<PathBuf>,
+    /// If what is no file of the tree is as the validation left it: what there was before.
+    beyond: Option<Beyond>,
+    has_failed_beyond: bool,
     /// What an earlier restore could not restore.
     left: Unrestored,
 }
@@ -122,7 +133,12 @@ struct Restore<'r> {
 impl Restore<'_> {
     fn repair_guarded(&mut self) {
         let SavedTree { guard, store, .. } = self.saved;
-        let repaired = guard.repair(self.repo, store, self.aside, self.cause);
+        let cause = match self.beyond {
+            Some(_) => RestoreCause::AfterValidation,
+            None => RestoreCause::AfterKill,
+        };
+        let repaired = guard.repair(self.repo, store, self.aside, cause);
+        self.has_failed_beyond |= !repaired.failures.is_empty();
         let name = |path| relative(self.repo, path);
         self.restored
             .moved_aside
@@ -136,13 +152,13 @@ impl Restore<'_> {
     /// Restores all folders, also empty ones, so that everything in them can be examined. After a kill only the folders of
     /// restored files come back, because the user may have removed others since.
     fn restore_folders(&mut self) {
-        if self.cause == RestoreCause::AfterKill {
+        if self.beyond.is_none() {
             return;
         }
         for (path, mode) in &self.saved.census.folders {
             let path = Path::new(path);
             if let Err(error) = self.restore_folder(path, *mode) {
-                self.failed(path, &error);
+                self.failed_beyond(path, &error);
             }
         }
     }
@@ -213,14 +229,18 @@ impl Restore<'_> {
 
     /// Restores the files of the census. Contents that git has are read in batches.
     fn restore_census(&mut self) {
-        let scanned = match self.saved.rescan(self.root) {
-            Ok(scanned) => scanned,
-            Err(error) => return self.failed(self.repo.root(), &error),
+        // Where the tree can't be scanned as a whole, each file is looked at alone.
+        let scanned = self.saved.rescan(self.root).ok();
+        let stamp_of = |number: usize, path: &Path| match &scanned {
+            Some(scanned) => Ok(scanned.stamps[number]),
+            None => Ok(look::reachable(read_stamp(self.root, path))?.flatten()),
         };
         let mut from_git: Vec<&CensusFile> = Vec::new();
         let mut bytes = 0;
-        for (known, stamp) in self.saved.census.files.iter().zip(&scanned.stamps) {
-            let change = self.saved.change_of(self.root, known, stamp.as_ref());
+        for (number, known) in self.saved.census.files.iter().enumerate() {
+            let stamp: io::Result<_> = stamp_of(number, &known.path);
+            let change =
+                stamp.and_then(|stamp| self.saved.change_of(self.root, known, stamp.as_ref()));
             let must_stay = || -> io::Result<bool> {
                 match self.cause {
                     RestoreCause::AfterKill => {
@@ -320,15 +340,22 @@ impl Restore<'_> {
 
     /// Moves aside new files that git never lists, and those that may keep git from listing others.
     fn move_unlisted(&mut self) {
-        if self.cause == RestoreCause::AfterKill {
+        let Some(before) = self.beyond.clone() else {
             return;
-        }
+        };
         let scanned = match self.saved.rescan(self.root) {
             Ok(scanned) => scanned,
-            Err(error) => return self.failed(self.repo.root(), &error),
+            Err(error) => return self.failed_beyond(self.repo.root(), &error),
         };
-        for path in scanned.unlisted.difference(&self.saved.unlisted) {
-            self.record_moved(path, move_aside(self.root, path, self.aside));
+        self.move_new_aside(&scanned.unlisted, &before.unlisted);
+    }
+
+    fn move_new_aside(&mut self, now: &BTreeSet<PathBuf>, before: &[PathBuf]) {
+        for path in now.iter().filter(|path| !before.contains(path)) {
+            match move_aside(self.root, path, self.aside) {
+                Err(error) => self.failed_beyond(path, &error),
+                moved => self.record_moved(path, moved),
+            }
         }
     }
 
@@ -375,14 +402,12 @@ impl Restore<'_> {
 
     /// Removes empty folders that did not exist.
     fn remove_folders(&mut self) {
-        if self.cause == RestoreCause::AfterValidation {
+        if let Some(before) = self.beyond.clone() {
             let scanned = match self.saved.rescan(self.root) {
                 Ok(scanned) => scanned,
-                Err(error) => return self.failed(self.repo.root(), &error),
+                Err(error) => return self.failed_beyond(self.repo.root(), &error),
             };
-            for path in scanned.git_folders.difference(&self.saved.git_folders) {
-                self.record_moved(path, move_aside(self.root, path, self.aside));
-            }
+            self.move_new_aside(&scanned.git_folders, &before.git_folders);
             let old = &self.saved.census.folders;
             let new = scanned
                 .folders
@@ -397,6 +422,12 @@ impl Restore<'_> {
             // Fails if the folder holds something else meanwhile; then it stays.
             let _ = self.root.remove_folder(folder);
         }
+    }
+
+    /// A failure of what is no file of the tree.
+    fn failed_beyond(&mut self, path: &Path, error: &io::Error) {
+        self.failed(path, error);
+        self.has_failed_beyond = true;
     }
 
     fn failed(&mut self, path: &Path, error: &io::Error) {
@@ -419,15 +450,24 @@ impl Restore<'_> {
     }
 
     fn finish(mut self) -> Result<Restored, IntegrateError> {
-        if !self.failures.is_empty() && self.repo.git_dir().is_err() {
+        if !self.failures.is_empty() && matches!(self.repo.is_gone(), Ok(true)) {
             let git = ".git: git finds no repository here any more; its history is not kept elsewhere, so bring it back from a copy or a clone first";
             self.failures.insert(0, git.to_owned());
         }
         self.restored.moved_aside.sort();
         self.restored.moved_aside.dedup();
-        let left = Unrestored::take(self.root, &self.failed_paths);
-        left.write(&self.saved.store)
-            .map_err(IntegrateError::io(self.saved.store.folder()))?;
+        let left = Unrestored {
+            beyond: self.beyond.filter(|_| self.has_failed_beyond),
+            ..Unrestored::take(self.root, &self.failed_paths)
+        };
+        if let Err(error) = left.write(&self.saved.store) {
+            let kept = self.saved.store.file(UNRESTORED);
+            self.failures.push(format!(
+                "{}: {}",
+                kept.display(),
+                machine_fault::line_of(&error)
+            ));
+        }
         match self.failures.is_empty() {
             true => Ok(self.restored),
             false => Err(self.saved.not_restored(self.failures)),
@@ -440,6 +480,30 @@ impl Restore<'_> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Unrestored {
     paths: Vec<Left>,
+    /// If after a validation something else could not be restored, a file of git's, a folder, or what git never lists: what there was
+    /// before. The next restore does all of this as if the validation had just ended.
+    #[serde(default)]
+    beyond: Option<Beyond>,
+}
+
+/// What git never lists, before a validation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Beyond {
+    /// As in [`Scan::git_folders`](super::scan::Scan::git_folders).
+    #[serde(with = "path_text::list")]
+    git_folders: Vec<PathBuf>,
+    /// As in [`Scan::unlisted`](super::scan::Scan::unlisted).
+    #[serde(with = "path_text::list")]
+    unlisted: Vec<PathBuf>,
+}
+
+impl Beyond {
+    fn of(saved: &SavedTree) -> Self {
+        Self {
+            git_folders: saved.git_folders.iter().cloned().collect(),
+            unlisted: saved.unlisted.iter().cloned().collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -460,6 +524,7 @@ impl Unrestored {
         };
         Self {
             paths: paths.iter().map(state).collect(),
+            beyond: None,
         }
     }
 
@@ -471,7 +536,7 @@ impl Unrestored {
 
     fn write(&self, store: &ContentStore) -> io::Result<()> {
         let path = store.file(UNRESTORED);
-        if self.paths.is_empty() {
+        if self.paths.is_empty() && self.beyond.is_none() {
             return durable::remove(&path);
         }
         crate::platform::write_private(&path, &serde_json::to_vec(self)?)

@@ -9,7 +9,7 @@ use super::content_store::ContentStore;
 use super::error::IntegrateError;
 use super::guard::Guard;
 use super::look::Look;
-use super::outputs::own_outputs;
+use super::outputs::OwnOutputs;
 use super::saved_log::{self, Record, Saved, SavedLog};
 use super::scan::Stamp;
 use super::state::open_root;
@@ -20,7 +20,6 @@ use crate::platform::root_dir::{RootDir, is_absent};
 use crate::platform::{Repo, look};
 use crate::workspace::Fingerprint;
 use rustix::fs::FileType;
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -117,7 +116,7 @@ impl SavedTree {
         root: &RootDir,
         look: &Look,
     ) -> Result<(), IntegrateError> {
-        let outputs = LazyCell::new(own_outputs);
+        let mut outputs = OwnOutputs::default();
         let mut bytes_left = UNTRACKED_BYTES_MAX;
         let mut wanted: BTreeMap<PathBuf, Option<Stamp>> = BTreeMap::new();
         for change in look.changes.iter() {
@@ -129,13 +128,14 @@ impl SavedTree {
             {
                 continue;
             }
-            let is_output = || {
-                let is_output = |stamp: Stamp| outputs.contains(&stamp.identity());
-                !self.memory.is_patched(&change.path) && stamp.is_some_and(is_output)
+            let is_output = match stamp.filter(|_| !self.memory.is_patched(&change.path)) {
+                Some(stamp) => outputs.contain(stamp.identity()),
+                None => Ok(false),
             };
+            let is_output = is_output.map_err(IntegrateError::io(&change.path))?;
             if change.untracked && is_folder {
                 self.add_repository(repo, change.path.clone())?;
-            } else if (change.untracked && size > bytes_left) || is_output() {
+            } else if (change.untracked && size > bytes_left) || is_output {
                 self.left_alone.push(change.path.clone());
             } else {
                 bytes_left -= if change.untracked { size } else { 0 };

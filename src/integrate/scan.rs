@@ -2,8 +2,9 @@
 //!
 //! Nothing is read but folders, and no link is followed.
 
+use crate::platform::FileMark;
+use crate::platform::machine_fault::is_lack;
 use crate::platform::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
-use crate::platform::{FileMark, look};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -190,10 +191,11 @@ fn scan_folder<'p>(
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         let kind = match entry.file_type() {
-            FileType::Unknown => statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-                .map_or(FileType::Unknown, |stat| {
-                    FileType::from_raw_mode(stat.st_mode)
-                }),
+            FileType::Unknown => match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(rustix::io::Errno::NOENT) => continue,
+                Err(errno) => return Err(errno.into()),
+            },
             kind => kind,
         };
         let is_unlisted = match kind {
@@ -219,9 +221,13 @@ fn scan_folder<'p>(
         }
         let inside = Path::new(path).join(name);
         if is_other(inside.as_os_str()) {
-            let empty = empty_folders(&folder, name, &inside, DEPTH_MAX);
-            let empty = look::reachable(empty)?.flatten();
-            found.folders.extend(empty.unwrap_or_default());
+            match empty_folders(&folder, name, &inside, DEPTH_MAX) {
+                Err(error) if is_lack(&error) => return Err(error),
+                // One that can't be looked into, such as the mount of a server that is gone, is not known to be empty.
+                empty => found
+                    .folders
+                    .extend(empty.ok().flatten().unwrap_or_default()),
+            }
         }
     }
     Ok(Some(found))

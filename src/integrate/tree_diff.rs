@@ -3,14 +3,13 @@
 use super::census::{CensusFile, Content};
 use super::content_store::object_id;
 use super::error::IntegrateError;
-use super::outputs::own_outputs;
+use super::outputs::OwnOutputs;
 use super::saved_tree::{SavedTree, fingerprint_nested};
 use super::scan::{Scan, Stamp, scan};
 use super::state::{open_root, read_stamp, read_state};
-use crate::model::BeforeState;
+use crate::model::{BeforeState, one_line};
 use crate::platform::root_dir::RootDir;
 use crate::platform::{Change, Repo, look};
-use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -109,7 +108,7 @@ impl SavedTree {
     ) -> io::Result<Vec<PathBuf>> {
         let mut known = self.known_paths();
         known.extend(self.census.files.iter().map(|known| known.path.as_os_str()));
-        let outputs = LazyCell::new(own_outputs);
+        let mut outputs = OwnOutputs::default();
         let mut new = Vec::new();
         for path in untracked {
             let is_nested = || {
@@ -120,7 +119,9 @@ impl SavedTree {
                 continue;
             }
             let stamp = look::reachable(read_stamp(root, &path))?.flatten();
-            if stamp.is_some_and(|stamp| outputs.contains(&stamp.identity())) {
+            if let Some(stamp) = stamp
+                && outputs.contain(stamp.identity())?
+            {
                 continue;
             }
             let git = path.join(".git");
@@ -151,17 +152,14 @@ impl SavedTree {
         Ok(changed)
     }
 
-    /// Writes the saved content of every path that differs to `folder`, for the user. Returns the paths.
-    pub fn export_differing(
-        &self,
-        repo: &Repo,
-        folder: &Path,
-    ) -> Result<Vec<PathBuf>, IntegrateError> {
+    /// Writes the saved content of every path that differs to `folder`, for the user. One whose content can't be had does not keep the others
+    /// from being written: this is what is left when nothing else helps.
+    pub fn export_differing(&self, repo: &Repo, folder: &Path) -> Result<Exported, IntegrateError> {
         let failed = || IntegrateError::io(repo.root());
         let root = open_root(repo)?;
         let mut wanted = Vec::new();
         for touched in &self.paths {
-            // What can't be looked at counts as changed: this is what is left when nothing else helps.
+            // What can't be looked at counts as changed.
             if read_state(&root, &touched.path).ok().flatten().as_ref() != Some(&touched.before) {
                 let content = match &touched.before {
                     BeforeState::File { sha256, .. } => Content::Copy(sha256.clone()),
@@ -181,7 +179,7 @@ impl SavedTree {
                 wanted.push((known.path.clone(), known.content.clone()));
             }
         }
-        let mut exported = Vec::new();
+        let mut exported = Exported::default();
         for (path, content) in wanted {
             let to = folder.join(&path);
             crate::platform::make_folders(crate::platform::parent(&to))
@@ -193,10 +191,14 @@ impl SavedTree {
                     .or_else(|| self.workspace_copy(&path, &id)),
                 Content::Link(target) => Some(target.into_os_string().into_encoded_bytes()),
             };
-            if let Some(bytes) = bytes {
-                crate::platform::private::write(&to, &bytes).map_err(IntegrateError::io(&to))?;
-                exported.push(path);
+            match bytes {
+                Some(bytes) => {
+                    crate::platform::private::write(&to, &bytes)
+                        .map_err(IntegrateError::io(&to))?;
+                }
+                None => exported.without_copy.push(path.clone()),
             }
+            exported.paths.push(path);
         }
         Ok(exported)
     }
@@ -219,6 +221,28 @@ impl SavedTree {
     fn object(&self, repo: &Repo, id: &str) -> Option<Vec<u8>> {
         let content = repo.objects(&[id]).ok()?.pop()??;
         (object_id(&content, id) == id).then_some(content)
+    }
+}
+
+/// The paths that differ from the saved state.
+#[derive(Debug, Default)]
+pub(super) struct Exported {
+    pub paths: Vec<PathBuf>,
+    /// Those of them whose saved content could not be had.
+    without_copy: Vec<PathBuf>,
+}
+
+impl Exported {
+    /// What a sentence about the copies ends with.
+    pub fn exception(&self) -> String {
+        let names = self.without_copy.iter();
+        let names: Vec<String> = names
+            .map(|path| one_line(&path.to_string_lossy()))
+            .collect();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(", but for {}, which can't be read", names.join(", ")),
+        }
     }
 }
 

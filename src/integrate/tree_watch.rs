@@ -10,13 +10,12 @@
 use super::content_store::{ContentStore, kept_in};
 use super::error::IntegrateError;
 use super::guard::{Guard, Repaired};
-use super::outputs::own_outputs;
+use super::outputs::OwnOutputs;
 use super::tree_memory::TreeMemory;
 use crate::model::path_text;
 use crate::platform::{Repo, durable, look, machine_fault};
 use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -132,7 +131,7 @@ impl TreeWatch {
     /// Removes files that `mesh` itself writes, and the plan, which users may edit at any time.
     fn reportable(&self, paths: Vec<PathBuf>) -> Result<BTreeSet<PathBuf>, IntegrateError> {
         let root = self.repo.root();
-        let outputs = LazyCell::new(own_outputs);
+        let mut outputs = OwnOutputs::default();
         let runs = crate::platform::parent(&self.run_folder);
         let mut reportable = BTreeSet::new();
         for path in paths {
@@ -142,7 +141,11 @@ impl TreeWatch {
             }
             let found = look::reachable(std::fs::symlink_metadata(&full));
             let found = found.map_err(IntegrateError::io(&full))?;
-            if !found.is_some_and(|found| outputs.contains(&(found.dev(), found.ino()))) {
+            let is_own = match found {
+                Some(found) => outputs.contain((found.dev(), found.ino())),
+                None => Ok(false),
+            };
+            if !is_own.map_err(IntegrateError::io(&full))? {
                 reportable.insert(path);
             }
         }

@@ -192,16 +192,17 @@ impl Integrator<'_> {
         let saved = SavedTree::load(started, &self.kept())?;
         saved.repair_stores(self.repo, &folder.join("aside"))?;
         let before = folder.join("before");
-        let paths = saved.export_differing(self.repo, &before)?;
+        let exported = saved.export_differing(self.repo, &before)?;
         let detail = format!(
-            "the restore of an interrupted undo was abandoned; the saved state is in {}",
-            before.display()
+            "the restore of an interrupted undo was abandoned; the saved state is in {}{}",
+            before.display(),
+            exported.exception()
         );
         let finished = UndoFinished {
             unit: started.unit.clone(),
             outcome: UndoOutcome::Abandoned,
             detail: Some(detail.clone()),
-            paths,
+            paths: exported.paths,
             moved_aside: Vec::new(),
         };
         self.finish_with(Event::from(finished), journal)?;

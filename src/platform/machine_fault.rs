@@ -79,6 +79,13 @@ pub fn is_fault(error: &(dyn Error + 'static)) -> bool {
     errnos.any(|errno| !ANSWERS.contains(&errno))
 }
 
+/// Whether this process or system lacks what a look needs, so that the same look may do later, and another one may fail as well.
+pub fn is_lack(error: &(dyn Error + 'static)) -> bool {
+    const LACKS: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
+    let mut errnos = numbers(error).map(Errno::from_raw_os_error);
+    errnos.any(|errno| LACKS.contains(&errno))
+}
+
 /// What was found, or why it can't be, which says something about it. A fault of the machine says nothing: it is the outer error.
 pub fn apart<T, E: Error + 'static>(found: Result<T, E>) -> Result<Result<T, E>, E> {
     match found {

@@ -407,6 +407,7 @@ impl RunError {
             RunError::Ledger(LedgerError::Io { .. })
             | RunError::Job(
                 JobError::Scratch(_)
+                | JobError::ProgramUnknown { .. }
                 | JobError::Thread(_)
                 | JobError::Output { .. }
                 | JobError::Ledger(LedgerError::Io { .. }),

@@ -142,14 +142,20 @@ fn named_by_git(message: &str) -> Option<io::Error> {
     };
     let own = message.lines().filter(is_own);
     own.filter_map(|line| {
-        let has_no_memory = NO_MEMORY.iter().any(|words| line.contains(words));
-        named_in(line).or_else(|| has_no_memory.then(|| Errno::NOMEM.into()))
+        named_in(line).or_else(|| lacks_memory(line).then(|| Errno::NOMEM.into()))
     })
     .next()
 }
 
-/// What git says of memory in its own words.
-const NO_MEMORY: [&str; 2] = [": Out of memory, ", "inflate: out of memory"];
+/// Whether git says in its own words that it has no memory. It says so too of damaged data by which it would need more than any machine gives.
+fn lacks_memory(line: &str) -> bool {
+    const WORDS: [&str; 2] = [": Out of memory, ", "inflate: out of memory"];
+    const BYTES_MAX: u64 = 16 << 30;
+    let wanted = line.split_once("(tried to allocate ");
+    let bytes = wanted.and_then(|(_, rest)| rest.split_once(' ')?.0.parse().ok());
+    WORDS.iter().any(|words| line.contains(words))
+        && bytes.is_none_or(|bytes: u64| bytes <= BYTES_MAX)
+}
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +195,8 @@ mod tests {
             // A hook, and a crash for which the patch may be to blame.
             "echo 'lint: No space left on device' >&2; exit 1",
             "kill -SEGV $$",
+            // A damaged index.
+            "echo 'fatal: Out of memory, malloc failed (tried to allocate 171798691876 bytes)' >&2; exit 128",
             "echo 'warning: out of memory' >&2",
         ] {
             assert!(says(script).is_ok(), "{script}");

@@ -12,6 +12,7 @@ use crate::model::{
     Event, OutputWritten, RowId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
     json,
 };
+use crate::platform::machine_fault::is_lack;
 use crate::platform::{Claim, Hashed, Readers, Repo, durable, look};
 use crate::run::confinement;
 use crate::run::confinement::protected_by_csv;
@@ -238,7 +239,7 @@ impl SpawnRun {
         })
     }
 
-    /// The input of a spawned CSV, resolved; `None` for another kind of run.
+    /// The input of a spawned CSV, resolved if it can be reached; `None` for another kind of run.
     ///
     /// # Errors
     /// A fault of the machine: it may be one.
@@ -251,7 +252,11 @@ impl SpawnRun {
             return Ok(None);
         };
         let path = started.root.join(kept.job.csv_path);
-        look::real(&path).map(Some).map_err(RunError::io(&path))
+        match look::real(&path) {
+            Err(error) if is_lack(&error) => Err(RunError::io(&path)(error)),
+            // One that can't be reached, behind a server that is gone, is no file that can be.
+            real => Ok(Some(real.unwrap_or(path))),
+        }
     }
 
     /// The job of a spawned CSV, as its ledger has it, over the copy of the input in its folder.

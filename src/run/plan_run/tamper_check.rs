@@ -8,7 +8,7 @@ use super::begin::PlanRun;
 use super::context::Context;
 use super::tree_sight::TreeSight;
 use super::violation_diff::TreeChange;
-use crate::integrate::{Quiet, own_outputs};
+use crate::integrate::{OwnOutputs, Quiet};
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
 use crate::plan::Plan;
@@ -88,13 +88,17 @@ impl PlanRun {
             !(durable::is_temporary_of(&path, file) || durable::is_temporary_of(&path, &target))
         });
         if !paths.is_empty() {
-            let outputs = own_outputs();
+            let mut outputs = OwnOutputs::default();
             let mut foreign = Vec::new();
             for path in paths {
                 let full = self.repo.root().join(&path);
                 let found = look::reachable(std::fs::symlink_metadata(&full));
                 let found = found.map_err(RunError::io(&full))?;
-                if !found.is_some_and(|found| outputs.contains(&(found.dev(), found.ino()))) {
+                let is_own = match found {
+                    Some(found) => outputs.contain((found.dev(), found.ino())),
+                    None => Ok(false),
+                };
+                if !is_own.map_err(RunError::io(&full))? {
                     foreign.push(path);
                 }
             }

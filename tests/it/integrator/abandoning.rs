@@ -37,6 +37,24 @@ fn a_failed_restore_is_completed_by_resume_once_its_cause_is_gone() {
 }
 
 #[test]
+fn a_restore_that_failed_at_a_file_of_git_does_all_of_it_again() {
+    // Nothing can be moved to a folder in which nothing can be made.
+    let bench = wedged_by(
+        "ln -s /proc \"$MESH_HOME/runs/R/units/a/aside\"; mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; \
+         git config a.b c; git add --all; mkfifo src/pipe; false",
+    );
+    assert!(bench.path(".git/hooks/pre-commit").exists());
+    std::fs::remove_file(bench.run_folder().join("units/a/aside")).expect("removed");
+    bench.mesh("resume R").exits(0);
+    for path in [".git/hooks/pre-commit", "src/pipe"] {
+        assert!(!bench.path(path).exists(), "{path}");
+    }
+    assert!(!bench.read(".git/config").contains("[a]"));
+    assert_eq!(bench.git("diff --cached --name-only"), "");
+    assert_eq!(bench.read("a.txt"), "new\n");
+}
+
+#[test]
 fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
     let bench = wedged();
     bench.write("kept.txt", "damaged\n");
