@@ -18,7 +18,7 @@ impl OwnOutputs {
     /// Whether the file with this device and inode is one of them.
     ///
     /// # Errors
-    /// A fault of the machine: it may be one.
+    /// A lack of memory or descriptors: it may be one.
     pub fn contain(&mut self, file: Identity) -> io::Result<bool> {
         let found = match self.0.take() {
             Some(found) => found,
@@ -64,17 +64,18 @@ fn written_by_readers(pipes: &HashSet<Identity>) -> io::Result<HashSet<Identity>
             continue;
         }
         let folder = process.path().join("fd");
-        let input = look::reach(&folder.join("0"))?;
+        let input = look::of_others(std::fs::metadata(folder.join("0")))?;
         if !input.is_some_and(|input| pipes.contains(&(input.dev(), input.ino()))) {
             continue;
         }
-        let open = look::reachable(std::fs::read_dir(&folder))?;
+        let open = look::of_others(std::fs::read_dir(&folder))?;
         for entry in open.into_iter().flatten() {
             // The process may end at any time.
-            let Some(entry) = look::reachable(entry)? else {
+            let Some(entry) = look::of_others(entry)? else {
                 break;
             };
-            let file = look::reach(&entry.path())?.filter(std::fs::Metadata::is_file);
+            let file = look::of_others(std::fs::metadata(entry.path()))?;
+            let file = file.filter(std::fs::Metadata::is_file);
             files.extend(file.map(|file| (file.dev(), file.ino())));
         }
     }

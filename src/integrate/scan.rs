@@ -2,9 +2,8 @@
 //!
 //! Nothing is read but folders, and no link is followed.
 
-use crate::platform::FileMark;
-use crate::platform::machine_fault::is_lack;
 use crate::platform::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
+use crate::platform::{FileMark, look};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -221,13 +220,10 @@ fn scan_folder<'p>(
         }
         let inside = Path::new(path).join(name);
         if is_other(inside.as_os_str()) {
-            match empty_folders(&folder, name, &inside, DEPTH_MAX) {
-                Err(error) if is_lack(&error) => return Err(error),
-                // One that can't be looked into, such as the mount of a server that is gone, is not known to be empty.
-                empty => found
-                    .folders
-                    .extend(empty.ok().flatten().unwrap_or_default()),
-            }
+            let empty = empty_folders(&folder, name, &inside, DEPTH_MAX);
+            // One that can't be looked into, such as the mount of a server that is gone, is not known to be empty.
+            let empty = look::of_others(empty)?.flatten();
+            found.folders.extend(empty.unwrap_or_default());
         }
     }
     Ok(Some(found))

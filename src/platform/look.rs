@@ -74,6 +74,15 @@ pub fn reachable<T, E: Error + 'static>(looked: Result<T, E>) -> Result<Option<T
     Ok(machine_fault::apart(looked)?.ok())
 }
 
+/// What a look at something that is no part of the work found, such as what another program has open; `None` if it can't be reached, also for a
+/// fault of the file system that it is on. Only a lack of what any look needs is an error.
+pub fn of_others<T, E: Error + 'static>(looked: Result<T, E>) -> Result<Option<T>, E> {
+    match looked {
+        Err(error) if machine_fault::is_lack(&error) => Err(error),
+        looked => Ok(looked.ok()),
+    }
+}
+
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -112,6 +121,12 @@ mod tests {
         assert!(reachable(named("none")).expect("a look").is_none());
         assert!(reachable(named("loop")).expect("a look").is_none());
         assert!(reachable(std::fs::read("/proc/self/mem")).is_err());
+        assert!(matches!(
+            of_others(std::fs::read("/proc/self/mem")),
+            Ok(None)
+        ));
+        let lacking = std::io::Error::from(rustix::io::Errno::MFILE);
+        assert!(of_others::<(), _>(Err(lacking)).is_err());
         assert!(is_taken(&at("loop")).expect("a look"));
         assert_eq!(real(&at("none")).expect("a look"), at("none"));
     }

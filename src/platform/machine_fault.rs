@@ -94,8 +94,8 @@ pub fn apart<T, E: Error + 'static>(found: Result<T, E>) -> Result<Result<T, E>,
     }
 }
 
-/// The fault of the machine that another program names at the end of a line, in the words of a C library without a locale: its own may be
-/// another one.
+/// The fault of the machine that another program names at the end of a line, in the words of a C library without a locale, which
+/// need not be the one of this program.
 pub fn named_in(text: &str) -> Option<io::Error> {
     let ends_with = |words: &str| {
         let end = format!(": {words}");

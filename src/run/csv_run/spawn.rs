@@ -12,7 +12,6 @@ use crate::model::{
     Event, OutputWritten, RowId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
     json,
 };
-use crate::platform::machine_fault::is_lack;
 use crate::platform::{Claim, Hashed, Readers, Repo, durable, look};
 use crate::run::confinement;
 use crate::run::confinement::protected_by_csv;
@@ -252,11 +251,9 @@ impl SpawnRun {
             return Ok(None);
         };
         let path = started.root.join(kept.job.csv_path);
-        match look::real(&path) {
-            Err(error) if is_lack(&error) => Err(RunError::io(&path)(error)),
-            // One that can't be reached, behind a server that is gone, is no file that can be.
-            real => Ok(Some(real.unwrap_or(path))),
-        }
+        // One that can't be reached, behind a server that is gone, is no file that can be.
+        let real = look::of_others(path.canonicalize()).map_err(RunError::io(&path))?;
+        Ok(Some(real.unwrap_or(path)))
     }
 
     /// The job of a spawned CSV, as its ledger has it, over the copy of the input in its folder.

@@ -171,20 +171,19 @@ impl PlanRun {
             self.store.rewrite_if_lost(&self.mutate_options())?;
         }
         self.record_fingerprint()?;
-        self.pass_change_on(before.as_ref())?;
         if let Some(quiet) = &mut quiet {
             self.guard_what_is_expected(quiet)?;
         }
-        Ok(())
+        self.pass_change_on(before.as_ref())
     }
 
-    /// Guards the plan as it is now, unless a command has just taken it away: then it is written again first.
+    /// Guards the plan as it is now. If a command has just taken it away, it is written again, and guarded then.
     fn guard_what_is_expected(&mut self, quiet: &mut Quiet<'_>) -> Result<(), RunError> {
-        for _ in 0..REWRITES_MAX {
+        for rewrites in 0..=REWRITES_MAX {
             if let Some(now) = &self.expected {
                 quiet.expect(now.clone())?;
             }
-            if !self.store.rewrite_if_lost(&self.mutate_options())? {
+            if rewrites == REWRITES_MAX || !self.store.rewrite_if_lost(&self.mutate_options())? {
                 break;
             }
             self.record_fingerprint()?;

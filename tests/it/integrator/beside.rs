@@ -99,7 +99,11 @@ fn held_by_b(b: Task, options: &str) -> Vec<(String, Value)> {
         &behaviour.iter().map(String::as_str).collect::<Vec<_>>()[..],
     );
     let mut mesh = start(&bench, args);
-    wait_for("the patch of a", || bench.read("a.txt") == "new\n");
+    let ledger = bench.run_folder().join("ledger.jsonl");
+    wait_for("the integration of a", || {
+        let text = std::fs::read_to_string(&ledger);
+        text.is_ok_and(|text| text.contains(r#""integration_finished""#))
+    });
     std::fs::write(vote, "").expect("written");
     assert!(mesh.wait().expect("ended").success());
     assert!(bench.events_named("violation").is_empty());
