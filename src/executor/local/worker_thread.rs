@@ -11,7 +11,7 @@ use crate::job::{
     Reading, ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
     judge_unstarted,
 };
-use crate::model::{Fault, Session, Usage};
+use crate::model::{Fault, RowId, Session, Usage};
 use crate::platform::{clock, look, machine_fault};
 use crate::redact::Redactor;
 use crate::refusal::{Refusal, log_in_advice};
@@ -131,7 +131,8 @@ impl WorkerThread<'_> {
         let account = self.limits_of(task.row.index);
         let outcome = fail_if_others_answered(account, outcome, task.was_locked_out);
         let fault = outcome.fault(ended.as_ref());
-        let until = update_breaker(account, &outcome, task.is_probe);
+        let refused_again = task.was_locked_out.then_some(&task.row.id);
+        let until = update_breaker(account, &outcome, task.is_probe, refused_again);
         FinishedAttempt {
             row: task.row,
             attempt: task.attempt,
@@ -228,9 +229,24 @@ fn fail_if_others_answered(
 }
 
 /// Updates the breaker before another thread starts a row. Returns the time to try again, if the worker printed one.
-fn update_breaker(limits: &SharedLimits, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
+/// `refused_again` is the row, if an earlier run found nobody logged in, or no credit, for it.
+fn update_breaker(
+    limits: &SharedLimits,
+    outcome: &Outcome,
+    is_probe: bool,
+    refused_again: Option<&RowId>,
+) -> Option<Timestamp> {
     match outcome {
-        Outcome::Unavailable(text, refusal) => open_breaker(limits, text, refusal, is_probe),
+        Outcome::Unavailable(text, refusal) => match refused_again {
+            // Without another row that is answered, only the user can tell what is refused.
+            Some(id) if matches!(refusal.fault, Fault::LogIn | Fault::Credit) => {
+                let again = format!(
+                    "{text}; item `{id}` was refused before: if other prompts are answered, it is the row that is refused"
+                );
+                open_breaker(limits, &again, refusal, is_probe)
+            }
+            _ => open_breaker(limits, text, refusal, is_probe),
+        },
         Outcome::Failed(Failure::Cancelled, _) if is_probe => {
             limits.breaker().withdraw();
             None

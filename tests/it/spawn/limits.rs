@@ -179,7 +179,6 @@ fn a_wait_is_visible_to_scripts_and_can_be_interrupted() {
 
 #[test]
 fn without_a_log_in_no_further_row_is_started() {
-    let sandbox = numbered(200);
     for (said, hint) in [
         ("Invalid API key · Please run /login", "hint: run `claude`"),
         (
@@ -199,13 +198,39 @@ fn without_a_log_in_no_further_row_is_started() {
         resume(&sandbox).exits(0);
         assert_eq!(ends(&sandbox, "completed"), 200);
     }
-    // A row that is refused while all others are answered is refused for something else.
-    let script = r#"[ $MESH_ITEM_ID = row-1 ] && { echo 'API Error: 403 forbidden' >&2; exit 1; }; echo '{"n":1}'"#;
-    spawn(&sandbox, "-j 2", &["sh", "-c", script]).exits(4);
+}
+
+/// A worker that is refused for `item` and answers all others.
+fn refusing(item: &str) -> String {
+    let refusal = "{ echo 'API Error: 403 forbidden' >&2; exit 1; }";
+    format!("[ $MESH_ITEM_ID = {item} ] && {refusal}; echo '{{\"n\":1}}'")
+}
+
+#[test]
+fn a_row_that_is_refused_while_all_others_are_answered_fails_for_itself() {
+    let sandbox = numbered(200);
+    // One at a time, so that the first row is refused before any other is answered.
+    spawn(&sandbox, "-j 1", &["sh", "-c", &refusing("row-1")]).exits(4);
+    assert_eq!(ends(&sandbox, "completed"), 0);
     resume(&sandbox).exits(1);
     assert_eq!(
         (ends(&sandbox, "completed"), ends(&sandbox, "failed")),
         (199, 1)
+    );
+}
+
+#[test]
+fn a_last_row_that_is_refused_again_is_named() {
+    let sandbox = numbered(3);
+    let mesh = spawn(&sandbox, "-j 1", &["sh", "-c", &refusing("row-3")]).exits(4);
+    mesh.err_has("API Error: 403 forbidden)");
+    // No other row is left that shows whether anybody is logged in.
+    let mesh = resume(&sandbox).exits(4);
+    mesh.err_has("item `row-3` was refused before: if other prompts are answered, it is the row");
+    mesh.err_has("hint: log the agent in");
+    assert_eq!(
+        (ends(&sandbox, "completed"), ends(&sandbox, "failed")),
+        (2, 0)
     );
 }
 
