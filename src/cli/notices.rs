@@ -30,10 +30,7 @@ use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-/// How long a command may take.
-const COMMAND_TIME: Duration = Duration::from_secs(30);
 /// A wait is long if it lasts at least this many seconds.
 const LONG_WAIT_SECONDS: i64 = 60;
 /// Waits for a limit within this many seconds after the last notice of one are not told again.
@@ -259,7 +256,7 @@ impl Command {
                 false
             }
             Ok(Outcome::Hung) => {
-                let seconds = COMMAND_TIME.as_secs();
+                let seconds = pace::notify_limit().as_secs();
                 self.warn(&format!(
                     "it took longer than {seconds} s; it is run again only at the end"
                 ));
@@ -292,7 +289,7 @@ impl Command {
             })
             .start()?;
         let ended = handle
-            .wait_timeout(pace::interval(COMMAND_TIME))?
+            .wait_timeout(pace::notify_limit())?
             .map(|ended| ended.status);
         let Some(status) = ended else {
             let pids = handle.pids().into_iter();

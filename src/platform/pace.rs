@@ -1,5 +1,6 @@
-//! How often a file or a queue is looked at, and how long a lease lives. In debug builds, `MESH_POLL_MS` bounds every interval and
-//! `MESH_LEASE_MS` is the life of a lease and `MESH_HOUR_MS` an hour, so that tests are quick.
+//! How often a file or a queue is looked at, and how long a lease lives. In debug builds, `MESH_POLL_MS` bounds every interval,
+//! `MESH_LEASE_MS` is the life of a lease, `MESH_NOTIFY_MS` the time of a command of `--notify`, and `MESH_HOUR_MS` an hour, so that
+//! tests are quick.
 
 use std::time::Duration;
 
@@ -19,6 +20,14 @@ const LEASE_LIFE: Duration = Duration::from_secs(60);
 /// How long the leases of this process live.
 pub fn lease_life() -> Duration {
     in_tests("MESH_LEASE_MS", LEASE_LIFE)
+}
+
+/// How long a command of `--notify` may take.
+const NOTIFY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a command of `--notify` of this process may take.
+pub fn notify_limit() -> Duration {
+    in_tests("MESH_NOTIFY_MS", NOTIFY_LIMIT)
 }
 
 /// The time between two lines that sum up a run.

@@ -109,7 +109,7 @@ fn a_rate_limit_that_lasts_is_told_once_and_resume_tells_as_well() {
 
 #[test]
 fn a_command_that_fails_or_hangs_changes_nothing_for_the_run() {
-    let spawn = |command: &str, poll: &str| {
+    let spawn = |command: &str, limit_ms: &str| {
         let sandbox = Sandbox::new();
         sandbox.write("in.csv", "id\na\n");
         let args = Args::from("spawn in.csv --id-column id -o out.csv --instruction x");
@@ -117,7 +117,12 @@ fn a_command_that_fails_or_hangs_changes_nothing_for_the_run() {
             .and(notify(command))
             .and(&["--", "sh", "-c", "printf '{}'"]);
         let mut mesh = sandbox.command(args);
-        let said = said(mesh.env("MESH_POLL_MS", poll).output().expect("it ends")).exits(0);
+        let said = said(
+            mesh.env("MESH_NOTIFY_MS", limit_ms)
+                .output()
+                .expect("it ends"),
+        )
+        .exits(0);
         (said, sandbox)
     };
     let (said, _) = spawn("echo first; echo no mail >&2; exit 3", "60000");
@@ -125,8 +130,8 @@ fn a_command_that_fails_or_hangs_changes_nothing_for_the_run() {
     let (said, _) = spawn("no-such-program", "60000");
     said.err_has("the command of --notify failed: exit status: 127: ");
     // It does not read its input, and is ended with all that it has started.
-    let (hung, sandbox) = spawn("echo $$ >pid; sleep 1000; :", "2000");
-    hung.err_has("the command of --notify failed: it took longer than");
+    let (hung, sandbox) = spawn("echo $$ >pid; sleep 1000; :", "8000");
+    hung.err_has("the command of --notify failed: it took longer than 8 s");
     let group: i32 = read_file(sandbox.only_run().join("pid"))
         .trim()
         .parse()

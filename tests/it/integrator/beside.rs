@@ -13,6 +13,14 @@ fn make(file: &str) -> String {
     format!(": >\"$MESH_HOME/../{file}\"")
 }
 
+/// Waits in a validation until the ledger has a passed validation of `unit`.
+fn until_recorded(unit: &str) -> String {
+    let records = r#"grep '"validation_finished"' "$MESH_HOME/runs/R/ledger.jsonl""#;
+    format!(
+        r#"until {records} | grep '"unit":"{unit}"' | grep -q '"exit_code":0'; do sleep 0.02; done"#
+    )
+}
+
 /// A bench whose tasks are solo and in the order of their ids, each with its commands.
 fn solo(tasks: &[(&str, &str)]) -> Bench {
     solo_with(
@@ -37,10 +45,11 @@ fn solo_with(tasks: impl Iterator<Item = Task>) -> Bench {
 /// All rows of a round are judged at once, so the patches are accepted in the order of the tasks.
 const ORDERED: &str = "--json protocol=solo max_tasks=3 parallel_tasks=3 dispatch=barrier isolation=worktree validation_parallel=2";
 
-/// Two validations that end only if both run at once.
+/// Two validations that end only if both run at once, each on its patch.
 fn rendezvous() -> Bench {
     let meet = |own: &str, other: &str, file: &str| {
-        format!("{}; {}; grep -q new {file}", make(own), until(other))
+        let (made, met) = (make(own), until(other));
+        format!("grep -q new {file} || exit 1; {made}; {met}")
     };
     solo(&[
         ("a", &meet("at-a", "at-b", "a.txt")),
@@ -173,9 +182,10 @@ fn with_strict_validation_a_patch_is_validated_again_on_the_tree_that_it_is_appl
 
 #[test]
 fn patches_are_applied_in_the_order_of_their_acceptance_however_long_a_validation_takes() {
+    // The validation of `a` ends after that of `b` is in the ledger.
     let bench = solo(&[
-        ("a", &format!("{}; grep -q new a.txt", until("done-b"))),
-        ("b", &format!("grep -q new b.txt && {}", make("done-b"))),
+        ("a", &format!("{}; grep -q new a.txt", until_recorded("b"))),
+        ("b", "grep -q new b.txt"),
         ("c", "grep -q new c.txt"),
     ]);
     bench.run(ORDERED).exits(0);
@@ -271,14 +281,21 @@ fn an_outcome_in_the_plan_stays_if_a_validation_then_damages_the_plan() {
     assert!(bench.comments("a").join("\n").contains("mesh_run_id=R"));
 }
 
-/// Two patches whose first validations hang, with the processes that do so.
+/// Two patches whose validations hang if they begin before there is a file `go`, with the processes that do so.
 fn hanging() -> Bench {
     let command = |id: &str| {
         format!(
-            "grep -q new {id}.txt || exit 1; if mkdir \"$MESH_HOME/../first-{id}\"; then echo $$ >\"$MESH_HOME/../pid-{id}\"; sleep 600; fi"
+            "grep -q new {id}.txt || exit 1; if [ ! -e \"$MESH_HOME/../go\" ]; then echo $$ >\"$MESH_HOME/../pid-{id}\"; sleep 600; fi"
         )
     };
     solo(&[("a", &command("a")), ("b", &command("b"))])
+}
+
+impl Bench {
+    /// Makes the file `go`, for which validations wait.
+    fn let_go(&self) {
+        std::fs::write(self.beside("go"), "").expect("written");
+    }
 }
 
 fn start_hanging(bench: &Bench) -> Child {
@@ -296,7 +313,10 @@ fn start_hanging(bench: &Bench) -> Child {
 }
 
 fn is_running(bench: &Bench, name: &str) -> bool {
-    let pid = read_file(bench.beside(name));
+    // It may never have begun.
+    let Ok(pid) = std::fs::read_to_string(bench.beside(name)) else {
+        return false;
+    };
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -330,6 +350,7 @@ fn validations_that_outlive_a_killed_mesh_are_ended_and_done_again() {
         bench.trace("integration_started").is_empty() && !bench.path(".git/mesh.pending").exists()
     );
     assert!(bench.tree().len() == before.len());
+    bench.let_go();
     bench
         .mesh("resume R --validation-parallel 1 --strict-validation")
         .exits(0);
@@ -361,6 +382,7 @@ fn a_cancel_at_once_ends_validations_and_a_resume_does_them_again() {
         ["a.txt", "b.txt"].map(|file| bench.read(file)),
         ["old\n", "old\n"]
     );
+    bench.let_go();
     bench.mesh("resume R").exits(0);
     both_complete(&bench);
 }
@@ -378,13 +400,16 @@ fn a_stop_lets_validations_end_and_applies_what_passes() {
         "run --run-id R --adapter replay --answers {}",
         bench.answers()
     );
-    let mut mesh = start(&bench, Args::from(&args).and(ORDERED));
+    let mut mesh = bench.command(Args::from(&args).and(ORDERED));
+    let printed = std::fs::File::create(bench.beside("printed")).expect("a file");
+    mesh.stdout(Stdio::null()).stderr(printed);
+    let mut mesh = mesh.spawn().expect("mesh starts");
     wait_for("the validation of a", || bench.beside("in-a").exists());
     bench.mesh("cancel R").exits(0);
     wait_for("mesh to take the request", || {
-        !bench.run_folder().join("cancel").exists()
+        read_file(bench.beside("printed")).contains("stopping: requested by mesh cancel")
     });
-    std::fs::write(bench.beside("go"), "").expect("written");
+    bench.let_go();
     assert!(!mesh.wait().expect("ended").success());
     assert_eq!(units(&bench, "integration_finished")[0], "a");
     assert_eq!(bench.read("a.txt"), "new\n");
@@ -409,6 +434,7 @@ fn a_wall_clock_budget_is_heeded_while_only_validations_run() {
         event(&bench, "budget_reached")["budget"],
         "max_wall_seconds"
     );
+    bench.let_go();
     bench.mesh("resume R --max-wall-seconds 600").exits(0);
     both_complete(&bench);
 }

@@ -42,16 +42,26 @@ impl Bench {
 
     /// A joined run, until the proposer of `task` runs; it goes on when its gate is opened.
     fn held_run(&self, run: &str, task: &str, args: &str) -> Child {
+        self.held(self.held_command(run, task, args), run)
+    }
+
+    /// The same, and no other run finds its leases expired.
+    fn held_run_with_leases(&self, run: &str, task: &str, args: &str) -> Child {
+        self.held(patient(self.held_command(run, task, args)), run)
+    }
+
+    fn held_command(&self, run: &str, task: &str, args: &str) -> Command {
         let gate = self.gate(run);
         let row = format!("{task}.proposal.proposer.1");
         let head = format!("run --join --run-id {run} {args}");
         let args = Args::from(&head).and(&["--", &fake_agent(), "--hold-at", &row, &gate]);
         let args = args.and(&["--answers", &self.answers()]);
-        let child = spawn(
-            self.quick(self.command(args)),
-            &self.beside(&format!("{run}.err")),
-        );
-        let held = format!("{gate}.held");
+        self.quick(self.command(args))
+    }
+
+    fn held(&self, command: Command, run: &str) -> Child {
+        let child = spawn(command, &self.beside(&format!("{run}.err")));
+        let held = format!("{}.held", self.gate(run));
         wait_for("the worker", || std::path::Path::new(&held).exists());
         child
     }
@@ -64,10 +74,15 @@ impl Bench {
         std::fs::write(self.gate(run), "").expect("opened");
     }
 
-    /// Waits until no run has its turn: the name of its process is removed then.
+    /// Waits until no run has its turn: the name of its process is removed and the file is unlocked then.
     fn wait_for_the_end_of_the_turn(&self) {
+        let file = std::fs::File::open(self.path(".git/mesh.lock")).expect("the lock");
         wait_for("the end of the turn", || {
-            self.read(".git/mesh.lock").is_empty()
+            let is_free = file.try_lock_shared().is_ok();
+            if is_free {
+                file.unlock().expect("unlocked");
+            }
+            is_free && self.read(".git/mesh.lock").is_empty()
         });
     }
 
@@ -87,6 +102,12 @@ impl Bench {
         records.retain(|record| record["event"] == event);
         records
     }
+}
+
+/// The usual life of a lease.
+fn patient(mut command: Command) -> Command {
+    command.env_remove("MESH_LEASE_MS");
+    command
 }
 
 fn spawn(mut command: Command, stderr: &std::path::Path) -> Child {
@@ -199,8 +220,8 @@ fn a_run_that_was_stopped_past_its_lease_is_fenced() {
 #[test]
 fn a_run_with_free_slots_takes_what_another_one_makes_ready() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").after(&["c"]), Task::new("c")]);
-    let other = bench.held_run("S", "c", "ids=c");
-    let first = bench.held_run("R", "a", "ids=a,b max_tasks=2 parallel_tasks=2");
+    let other = bench.held_run_with_leases("S", "c", "ids=c");
+    let first = bench.held_run_with_leases("R", "a", "ids=a,b max_tasks=2 parallel_tasks=2");
     bench.open_gate("S");
     assert_eq!(code(other), Some(0));
     // Its own row has not ended.
@@ -210,8 +231,8 @@ fn a_run_with_free_slots_takes_what_another_one_makes_ready() {
     assert_eq!(code(first), Some(0));
     // It waits for others also when it has nothing to do.
     let bench = Bench::new(&[Task::new("b").after(&["c"]), Task::new("c")]);
-    let other = bench.held_run("S", "c", "ids=c");
-    let waiting = spawn(bench.joined("R", "ids=b"), &bench.beside("R.err"));
+    let other = bench.held_run_with_leases("S", "c", "ids=c");
+    let waiting = spawn(patient(bench.joined("R", "ids=b")), &bench.beside("R.err"));
     wait_for("the run", || !bench.records("R").is_empty());
     bench.open_gate("S");
     assert_eq!((code(other), code(waiting)), (Some(0), Some(0)));

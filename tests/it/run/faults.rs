@@ -72,12 +72,19 @@ fn an_outage_that_voters_print_is_no_verdict() {
 fn a_row_is_not_asked_again_right_after_a_fault() {
     let bench = Bench::new(&[Task::new("a")]);
     let mended = bench.beside("mended").display().to_string();
-    // The wait is longer than the run may take.
-    let options = "--retries=0 --retry-delay=300 --max-wall-seconds=3";
+    let options = "--retries=0 --retry-delay=300";
     let behaviour = ["--fail-at", ".proposal.", mended.as_str(), "kill -9 $$"];
-    let said = bench.run_agent(options, &behaviour).exits(4);
-    said.err_has("are asked again in ");
-    assert!(bench.rows().iter().any(|row| row.ends_with(".2")));
+    let mut mesh = bench.command(bench.agent_args(options, &behaviour));
+    let printed = std::fs::File::create(bench.beside("printed")).expect("a file");
+    let mut mesh = mesh.stderr(printed).spawn().expect("mesh starts");
+    wait_for("the wait", || {
+        read_file(bench.beside("printed")).contains("are asked again in ")
+    });
+    wait_for("the next row", || {
+        bench.rows().iter().any(|row| row.ends_with(".2"))
+    });
+    bench.mesh("cancel R").exits(0);
+    assert_eq!(mesh.wait().expect("ended").code(), Some(4));
     let again: Vec<String> = bench
         .events()
         .into_iter()

@@ -104,9 +104,10 @@ fn no_patch_is_accepted_by_an_empty_test() {
     for (path, line, commands) in cases {
         let bench = bench(TEST_SCOPE);
         answers(&bench, path, line, commands);
-        let said = bench.run(
-            "--protocol repro --trust-proposed-validation --validation-timeout-seconds 1 --json",
-        );
+        let limit = if line == "sleep 100" { 1 } else { 60 };
+        let said = bench.run(&format!(
+            "--protocol repro --trust-proposed-validation --validation-timeout-seconds {limit} --json"
+        ));
         let task = &report(&said.exits(1))["tasks"][0];
         assert_eq!(task["state"], "blocked", "{path}: {line} {commands:?}");
         assert_eq!(bench.read("code.sh"), "echo wrong\n");

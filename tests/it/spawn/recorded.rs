@@ -50,12 +50,12 @@ fn a_missing_report() {
 
 #[test]
 fn a_recorded_timeout_gives_the_recorded_output() {
-    // Two seconds, so that the rows that do answer have time to on a busy machine.
+    // Longer than recorded, so that the rows that do answer have time to on a busy machine.
     let ours = (
         "worker exceeded max runtime of 1s",
-        "timeout: worker exceeded max runtime of 2s",
+        "timeout: worker exceeded max runtime of 5s",
     );
-    let options = "--id-column id --max-runtime-seconds 2";
+    let options = "--id-column id --max-runtime-seconds 5";
     agrees("timeout", options, 1, &[ours]);
 }
 
