@@ -505,9 +505,7 @@ fn a_quota_in_an_envelope_counts_after_an_exit_with_0() {
     let path = sandbox.path_with(&["git", "cat", "sh"]);
     let envelope = r#"{"session_id":"s","error":{"type":"Error","message":"You have exhausted your capacity on this model. Your quota will reset after 5h34m16s.","code":1}}"#;
     let agent = format!("#!/bin/sh\ncat >/dev/null\necho '{envelope}'\n");
-    std::fs::write(path.join("gemini"), agent).expect("written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(path.join("gemini"), mode).expect("a mode");
+    write_program(&path.join("gemini"), &agent);
     let said = sandbox
         .command("spawn in.csv -o out.csv --instruction x --adapter gemini")
         .env("PATH", &path)

@@ -29,14 +29,23 @@ fn cancelled(bench: &Bench, child: Child) -> Said {
 fn a_run_that_follows_takes_what_becomes_ready_until_it_is_cancelled() {
     let later = Task::new("b").status("deferred");
     let bench = Bench::new(&[Task::new("a"), later, Task::new("c").after(&["b"])]);
-    let run = follow(&bench, "parallel_tasks=auto");
+    let mut run = bench.replay_command(Args::from("--follow").and("parallel_tasks=auto"));
+    let printed = std::fs::File::create(bench.beside("printed")).expect("a file");
+    run.env("MESH_POLL_MS", "20");
+    let mut run = run.stdout(Stdio::null()).stderr(printed).spawn();
+    let run = run.as_mut().expect("mesh starts");
     wait_until(&bench, "a", "completed");
+    wait_for("it to wait", || {
+        let printed = read_file(bench.beside("printed"));
+        printed.contains("nothing is ready; waiting for the plan, until: mesh cancel R\n")
+    });
     bench.mesh("st set-status --id b --status pending").exits(0);
     wait_until(&bench, "c", "completed");
     assert_eq!(bench.status_of("b"), "completed");
-    let said = cancelled(&bench, run);
-    said.err_has("nothing is ready; waiting for the plan, until: mesh cancel R\n");
-    said.err_has("stopping: requested by mesh cancel\n");
+    bench.mesh("cancel R").exits(0);
+    assert_eq!(run.wait().expect("it ends").code(), Some(4));
+    let printed = read_file(bench.beside("printed"));
+    assert_contains(&printed, "stopping: requested by mesh cancel\n");
     let ends = bench.events_named("run_finished");
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0]["status"], "cancelled");
@@ -109,11 +118,12 @@ fn a_hangup_reads_the_configuration_again() {
 
 #[test]
 fn a_wall_clock_budget_ends_the_waiting() {
-    let bench = Bench::new(&[Task::new("a")]);
+    let bench = Bench::new(&[Task::new("a").status("deferred")]);
     let run = follow(&bench, "--max-wall-seconds 2");
     let said = said(run.wait_with_output().expect("it ends")).exits(4);
     said.err_has("resume with: mesh resume R\n");
-    assert_eq!(bench.status_of("a"), "completed");
+    let budgets = bench.events_named("budget_reached");
+    assert_eq!(budgets[0]["budget"], "max_wall_seconds");
 }
 
 #[test]

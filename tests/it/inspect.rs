@@ -503,8 +503,10 @@ fn a_running_run_is_followed_to_its_end() {
         &script,
     ];
     let mut run = Watch(sandbox.command(&args).spawn().expect("started"));
-    wait_for("the ledger", || {
-        sandbox.mesh_home().join("runs/R/ledger.jsonl").is_file()
+    wait_for("the first row", || {
+        let ledger = sandbox.mesh_home().join("runs/R/ledger.jsonl");
+        let text = std::fs::read_to_string(ledger);
+        text.is_ok_and(|text| text.contains("attempt_started"))
     });
     let (_server, url) = watched(&sandbox);
     let rest = url.strip_prefix("http://").expect("an address");

@@ -3,7 +3,6 @@
 
 use crate::fixture::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -237,12 +236,12 @@ fn the_quick_start_with_a_plan_does_what_it_says() {
     assert_eq!(lines.len(), 5, "{lines:?}");
     let sandbox = Sandbox::new();
     sandbox.write("parser.txt", "names\n");
-    sandbox.write("bin/my-agent", MY_AGENT);
-    sandbox.write("gradlew", "#!/bin/sh\ngrep -q empty parser.txt\n");
-    for script in ["bin/my-agent", "gradlew"] {
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(sandbox.path(script), mode).expect("executable");
-    }
+    std::fs::create_dir(sandbox.path("bin")).expect("a folder");
+    write_program(&sandbox.path("bin/my-agent"), MY_AGENT);
+    write_program(
+        &sandbox.path("gradlew"),
+        "#!/bin/sh\ngrep -q empty parser.txt\n",
+    );
     sandbox.git("init --quiet");
     sandbox.git("add --all");
     sandbox.git("commit --quiet -m start");

@@ -1,7 +1,6 @@
 //! `--delivery`: a patch in the tree, a commit on the branch that is checked out, or commits on a branch of the run.
 
 use super::*;
-use std::os::unix::fs::PermissionsExt;
 
 /// A repository that knows an author, with branch `work` checked out.
 fn committing(tasks: &[Task]) -> Bench {
@@ -13,10 +12,9 @@ fn committing(tasks: &[Task]) -> Bench {
 }
 
 fn hook(bench: &Bench, name: &str, script: &str) {
-    let path = format!(".git/hooks/{name}");
-    bench.write(&path, &format!("#!/bin/sh\n{script}\n"));
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(bench.path(&path), mode).expect("a mode");
+    let folder = bench.path(".git/hooks");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    write_program(&folder.join(name), &format!("#!/bin/sh\n{script}\n"));
 }
 
 #[test]
@@ -271,9 +269,12 @@ fn hooks_run_for_a_branch_commit_too() {
     let bench = committing(&[Task::new("a")]);
     // A folder of hooks that git ignores, as husky and others make it.
     bench.git("config core.hooksPath hooks.lock");
-    bench.write("hooks.lock/pre-commit", "#!/bin/sh\necho no >&2\nexit 1\n");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(bench.path("hooks.lock/pre-commit"), mode).expect("a mode");
+    let folder = bench.path("hooks.lock");
+    std::fs::create_dir(&folder).expect("a folder");
+    write_program(
+        &folder.join("pre-commit"),
+        "#!/bin/sh\necho no >&2\nexit 1\n",
+    );
     let said = bench.run("--json delivery=branch");
     assert!(
         detail(&said).contains("`git commit` refused: no"),

@@ -1,7 +1,6 @@
 //! What a killed `mesh` leaves running, and what of the user's settings has a say in git's commands.
 
 use super::*;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 /// Kills `mesh` while the first validation runs, resumes, and gives what the resume said. The first run of the
@@ -141,9 +140,8 @@ fn a_commit_hook_that_outlives_a_killed_mesh_is_ended_by_a_resume() {
         bench.git("config user.name t");
         bench.git("config user.email t@example.invalid");
         let script = format!("#!/bin/sh\nmkdir ../first 2>/dev/null || exit 0\n{hook}\n");
-        bench.write(".git/hooks/pre-commit", &script);
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(bench.path(".git/hooks/pre-commit"), mode).expect("a mode");
+        std::fs::create_dir_all(bench.path(".git/hooks")).expect("a folder");
+        write_program(&bench.path(".git/hooks/pre-commit"), &script);
         assert_ended_by_a_resume(&bench, "delivery=commit");
     }
 }
@@ -181,8 +179,7 @@ fn with_hooks(bench: &Bench) {
     ] {
         let hook = hooks.join(name);
         let hooked = bench.beside("hooked").display().to_string();
-        std::fs::write(&hook, format!("#!/bin/sh\necho {name} >>'{hooked}'\n")).expect("written");
-        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        write_program(&hook, &format!("#!/bin/sh\necho {name} >>'{hooked}'\n"));
     }
     for (key, value) in [
         ("core.hooksPath", hooks.display().to_string()),

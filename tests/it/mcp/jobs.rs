@@ -196,6 +196,8 @@ fn a_cancelled_call_stops_waiting_and_the_job_goes_on() {
         "notifications/cancelled",
         json!({"requestId": id, "reason": "enough"}),
     );
+    // Messages are handled in their order.
+    client.request("ping", json!({}));
     sandbox.write("gate", "");
     // No answer to the cancelled call comes before this one: the client would refuse it.
     let result = client.call("spawn_agents_on_csv", call());
@@ -274,14 +276,19 @@ fn failed_rows_are_listed_shown_and_retried() {
 #[test]
 fn the_job_of_a_killed_process_goes_on() {
     let sandbox = sandbox();
-    let mut client = client(&sandbox, "--block-seconds 0", GATED);
+    let begins = format!(": >began.$MESH_ITEM_ID; {GATED}");
+    let mut client = client(&sandbox, "--block-seconds 0", &begins);
     let job = client.call("spawn_agents_on_csv", call());
-    sandbox.wait_for_running_rows();
+    // A process that is being started holds the lock of the ledger as well.
+    wait_for("all rows", || {
+        let began = ["a", "b", "c"].map(|id| sandbox.path(&format!("began.{id}")));
+        began.iter().all(|path| path.exists())
+    });
     let ledger = sandbox.only_run().join("ledger.jsonl");
     let metadata = std::fs::metadata(&ledger).expect("a ledger");
     let holder = mesh::platform::lock_holder(&metadata);
     signal(holder.expect("a process"), "-KILL");
-    let mut other = self::client(&sandbox, "", GATED);
+    let mut other = self::client(&sandbox, "", &begins);
     wait_for("the end of the process", || {
         mesh::platform::lock_holder(&metadata).is_none()
     });

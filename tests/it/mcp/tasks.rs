@@ -32,6 +32,14 @@ fn start(sandbox: &Sandbox) -> (Client, Value) {
     (client, task)
 }
 
+/// What the only job has printed.
+fn messages(sandbox: &Sandbox) -> String {
+    let run = sandbox.only_run();
+    let name = run.file_name().expect("a name");
+    let jobs = sandbox.mesh_home().join("mcp/jobs");
+    read_file(jobs.join(name).join("messages.txt"))
+}
+
 fn ask(client: &mut Client, method: &str, task: &Value) -> Value {
     client.request(method, json!({"taskId": task["taskId"], "_meta": meta()}))
 }
@@ -77,8 +85,9 @@ fn a_cancelled_task_ends_its_job() {
     let (mut client, task) = start(&sandbox);
     let answer = ask(&mut client, "tasks/cancel", &task);
     assert!(answer["result"].is_object(), "{answer}");
-    let asked = sandbox.only_run().join("cancel");
-    wait_for("the job to take the request", || !asked.exists());
+    wait_for("the job to take the request", || {
+        messages(&sandbox).contains("stopping: requested by mesh cancel")
+    });
     // The running row may finish.
     sandbox.write("gate", "");
     assert_eq!(ended(&mut client, &task)["status"], "cancelled");

@@ -240,9 +240,7 @@ fn what_a_hook_says_is_kept_without_secrets() {
     bench.git("switch --quiet -c work");
     let hook = bench.beside("hooks").join("pre-commit");
     std::fs::create_dir_all(bench.beside("hooks")).expect("a folder");
-    std::fs::write(&hook, format!("#!/bin/sh\necho no: {GITHUB}\nexit 1\n")).expect("written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&hook, mode).expect("a mode");
+    write_program(&hook, &format!("#!/bin/sh\necho no: {GITHUB}\nexit 1\n"));
     let ended = bench.run("--json delivery=commit").exits(1);
     let detail = &report(&ended)["tasks"][0]["detail"];
     assert!(

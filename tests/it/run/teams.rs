@@ -234,9 +234,7 @@ END
         .replace("ANSWERS", &bench.answers())
         .replace("STRING", &json_string());
     let path = bench.beside("codex-like");
-    std::fs::write(&path, script).expect("written");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, mode).expect("executable");
+    write_program(&path, &script);
     path.display().to_string()
 }
 

@@ -391,10 +391,8 @@ fn the_output_is_the_same_however_its_path_is_spelled() {
 #[test]
 fn a_missing_worker_program_is_refused_before_rows_resume() {
     let sandbox = with_rows("id\n1\n2\n");
-    sandbox.write("agent.sh", "#!/bin/sh\ncat >/dev/null\necho '{}'\n");
     let agent = sandbox.path("agent.sh");
-    let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&agent, all).expect("a program");
+    write_program(&agent, "#!/bin/sh\ncat >/dev/null\necho '{}'\n");
     let args = arguments("--max-rows 1 -j 1", "./agent.sh");
     sandbox.mesh(&args).exits(4);
     std::fs::remove_file(&agent).expect("it was there");

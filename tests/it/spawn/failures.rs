@@ -95,11 +95,11 @@ fn a_worker_that_ignores_sigterm_is_killed_with_its_children() {
     let sandbox = with_rows("id\na\n");
     let script =
         "trap '' TERM; sleep 600 & echo $$ $! | tr ' ' '\\n' >pids; while :; do sleep 1; done";
-    let options = "--max-runtime-seconds 1 --grace-seconds 0 --retries 0";
+    let options = "--max-runtime-seconds 5 --grace-seconds 0 --retries 0";
     spawn(&sandbox, options, &["sh", "-c", script]);
     assert_eq!(
         ended(&sandbox),
-        "failed | 1 | timeout: worker exceeded max runtime of 1s |"
+        "failed | 1 | timeout: worker exceeded max runtime of 5s |"
     );
     wait_for("the whole group is gone", || all_gone(&sandbox));
 }
@@ -116,11 +116,8 @@ fn processes_left_by_a_worker_are_ended_without_delay() {
 
 #[test]
 fn a_program_that_cannot_start_fails_every_row() {
-    use std::os::unix::fs::PermissionsExt;
     let sandbox = with_rows("id\na\n");
-    sandbox.write("agent", "#!/nonexistent/interpreter\n");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(sandbox.path("agent"), mode).expect("changed");
+    write_program(&sandbox.path("agent"), "#!/nonexistent/interpreter\n");
     spawn(&sandbox, "", "./agent").exits(1);
     assert!(ended(&sandbox).starts_with("failed | 1 | spawn_failed: "));
 }

@@ -80,7 +80,8 @@ fn repeated_kills_reach_the_same_end() {
     assert_eq!(killed_after(3, &sandbox), 137);
     let mut kills = 0;
     loop {
-        assert!(kills < 24, "never came to an end");
+        // Rows are begun ahead, so a call may close what was left open and end none.
+        assert!(kills < 60, "never came to an end");
         let records = sandbox.events().len();
         let mut mesh = sandbox.command(&["resume", &run_id(&sandbox)]);
         // Late enough for each call to close what the last one left open, to begin rows, and to end at least one.

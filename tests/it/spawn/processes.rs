@@ -69,11 +69,11 @@ fn the_adapter_without_a_process_answers_an_empty_object_and_is_in_no_list() {
 fn an_idle_worker_is_ended_and_an_active_one_is_not() {
     let sandbox = with_rows("id\nsilent\ntalking\n");
     let script = r#"if [ $1 = silent ]; then exec sleep 600; fi
-        for n in 1 2 3 4 5 6; do sleep 0.4; echo $n; done; echo '{"n":1}'"#;
-    let options = "--id-column id --max-idle-seconds 2";
+        for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5; echo $n; done; echo '{"n":1}'"#;
+    let options = "--id-column id --max-idle-seconds 5";
     spawn(&sandbox, options, &["sh", "-c", script, "sh", "{id}"]).exits(1);
     assert_snapshot!(table(&sandbox, "item_id status last_error"), @r"
-    silent | failed | timeout: worker printed nothing for 2s
+    silent | failed | timeout: worker printed nothing for 5s
     talking | completed |
     ");
 }

@@ -58,8 +58,12 @@ impl Scene {
     }
 
     fn sweep(&self) -> SweepReport {
+        self.sweep_with(GRACE)
+    }
+
+    fn sweep_with(&self, grace: Duration) -> SweepReport {
         let stop = Stop::new().expect("a pipe");
-        end(&[(self.path(), &self.job)], GRACE, &stop).expect("a registry that can be read")
+        end(&[(self.path(), &self.job)], grace, &stop).expect("a registry that can be read")
     }
 }
 
@@ -272,7 +276,8 @@ mod on_linux {
         let mut child = scene.spawn_recorded(command);
         let mut stdout = child.stdout.take().expect("a pipe");
         io::Read::read_exact(&mut stdout, &mut [0]).expect("the trap is set");
-        let swept = scene.sweep();
+        // However late the trap runs.
+        let swept = scene.sweep_with(Duration::from_secs(60));
         let mut text = String::new();
         io::Read::read_to_string(&mut stdout, &mut text).expect("text");
         let started: i32 = text.trim().parse().expect("a number");
