@@ -11,7 +11,7 @@ use crate::job::{
     Reading, ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
     judge_unstarted,
 };
-use crate::model::{Fault, RowId, Session, Usage};
+use crate::model::{Fault, RowId, Session, Usage, one_line};
 use crate::platform::{clock, look, machine_fault};
 use crate::redact::Redactor;
 use crate::refusal::{Refusal, log_in_advice};
@@ -129,10 +129,10 @@ impl WorkerThread<'_> {
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
         let account = self.limits_of(task.row.index);
-        let outcome = fail_if_others_answered(account, outcome, task.was_locked_out);
+        let refused_before = task.was_locked_out.then_some(&task.row.id);
+        let outcome = judge_again(account, outcome, refused_before);
         let fault = outcome.fault(ended.as_ref());
-        let refused_again = task.was_locked_out.then_some(&task.row.id);
-        let until = update_breaker(account, &outcome, task.is_probe, refused_again);
+        let until = update_breaker(account, &outcome, task.is_probe);
         FinishedAttempt {
             row: task.row,
             attempt: task.attempt,
@@ -209,44 +209,30 @@ impl WorkerThread<'_> {
     }
 }
 
-/// Turns a refusal for lack of a log-in or of credit into a failure of the row, if it was refused before while other rows
-/// are answered.
-fn fail_if_others_answered(
-    limits: &SharedLimits,
-    outcome: Outcome,
-    was_locked_out: bool,
-) -> Outcome {
-    match outcome {
-        Outcome::Unavailable(text, refusal)
-            if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
-                && was_locked_out
-                && limits.has_answered() =>
+/// What a refusal for lack of a log-in or of credit means for the row `refused_before`, for which an earlier run met one as well: a failure of
+/// the row if other rows are answered. Without one that is, only the user can tell, so the text names the row.
+fn judge_again(limits: &SharedLimits, outcome: Outcome, refused_before: Option<&RowId>) -> Outcome {
+    match (outcome, refused_before) {
+        (Outcome::Unavailable(text, refusal), Some(id))
+            if matches!(refusal.fault, Fault::LogIn | Fault::Credit) =>
         {
-            Outcome::Failed(Failure::WorkerExit, text)
+            if limits.has_answered() {
+                return Outcome::Failed(Failure::WorkerExit, text);
+            }
+            let named = format!(
+                "{text}; item `{}` was refused before: if other prompts are answered, it is the row that is refused",
+                one_line(id.as_str())
+            );
+            Outcome::Unavailable(named, refusal)
         }
-        outcome => outcome,
+        (outcome, _) => outcome,
     }
 }
 
 /// Updates the breaker before another thread starts a row. Returns the time to try again, if the worker printed one.
-/// `refused_again` is the row, if an earlier run found nobody logged in, or no credit, for it.
-fn update_breaker(
-    limits: &SharedLimits,
-    outcome: &Outcome,
-    is_probe: bool,
-    refused_again: Option<&RowId>,
-) -> Option<Timestamp> {
+fn update_breaker(limits: &SharedLimits, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
     match outcome {
-        Outcome::Unavailable(text, refusal) => match refused_again {
-            // Without another row that is answered, only the user can tell what is refused.
-            Some(id) if matches!(refusal.fault, Fault::LogIn | Fault::Credit) => {
-                let again = format!(
-                    "{text}; item `{id}` was refused before: if other prompts are answered, it is the row that is refused"
-                );
-                open_breaker(limits, &again, refusal, is_probe)
-            }
-            _ => open_breaker(limits, text, refusal, is_probe),
-        },
+        Outcome::Unavailable(text, refusal) => open_breaker(limits, text, refusal, is_probe),
         Outcome::Failed(Failure::Cancelled, _) if is_probe => {
             limits.breaker().withdraw();
             None
